@@ -1,0 +1,73 @@
+-- A row is one conversation, with what every copy of it repeats. Where values come in pairs, the plain one is over the
+-- messages that everybody may see, the one in _all over the internal ones too: the reader's right chooses when he reads.
+CREATE TABLE inbox_conversation_v1 (
+    conversation_id  text        NOT NULL PRIMARY KEY,
+    partition        int         NOT NULL,
+    message_type     text        NOT NULL,
+    subject          text        NOT NULL,
+    status           text        NOT NULL,
+    priority         text        NOT NULL,
+    assignee         text        NULL,
+    external_id      text        NULL,
+    created          timestamptz NOT NULL,
+    created_by       text        NULL,
+    message_count    int         NOT NULL,
+    last_updated     timestamptz NOT NULL,
+    last_message     timestamptz NOT NULL,
+    last_sender      text        NULL,
+    last_updated_all timestamptz NOT NULL,
+    last_message_all timestamptz NOT NULL,
+    last_sender_all  text        NULL,
+    version          int         NOT NULL,
+    position         bigint      NOT NULL
+);
+-- The tickets that a ticket manager may find though he has no copy, newest first.
+CREATE INDEX inbox_conversation_v1_tickets
+    ON inbox_conversation_v1 (last_message_all DESC, conversation_id)
+    WHERE message_type = 'TICKET';
+
+-- A row is one person's copy of one conversation. position: the last event that changed this row, so that taking the
+-- same event in again changes nothing.
+CREATE TABLE inbox_v1 (
+    user_id          text        NOT NULL,
+    conversation_id  text        NOT NULL,
+    partition        int         NOT NULL,
+    key              uuid        NOT NULL,
+    message_type     text        NOT NULL,
+    subject          text        NOT NULL,
+    status           text        NOT NULL,
+    priority         text        NOT NULL,
+    assignee         text        NULL,
+    external_id      text        NULL,
+    created          timestamptz NOT NULL,
+    created_by       text        NULL,
+    message_count    int         NOT NULL,
+    last_updated     timestamptz NOT NULL,
+    last_message     timestamptz NOT NULL,
+    last_sender      text        NULL,
+    last_updated_all timestamptz NOT NULL,
+    last_message_all timestamptz NOT NULL,
+    last_sender_all  text        NULL,
+    unread           boolean     NOT NULL,
+    unread_all       boolean     NOT NULL,
+    follow_up        boolean     NOT NULL,
+    position         bigint      NOT NULL,
+    CONSTRAINT inbox_v1_one_copy_each PRIMARY KEY (user_id, conversation_id)
+);
+-- Whose copies there are of a conversation: participants of one, and the rows that an event of it changes.
+CREATE INDEX inbox_v1_by_conversation ON inbox_v1 (conversation_id, user_id);
+-- A person's list of one folder or of all, newest first, in the view without and with internal messages.
+CREATE INDEX inbox_v1_newest ON inbox_v1 (user_id, last_message DESC, conversation_id);
+CREATE INDEX inbox_v1_newest_all ON inbox_v1 (user_id, last_message_all DESC, conversation_id);
+
+-- A row is how many copies, and how many unread ones, a person has of one type in one partition: always the sums over
+-- inbox_v1, kept by the statements that change it.
+CREATE TABLE inbox_count_v1 (
+    user_id      text NOT NULL,
+    message_type text NOT NULL,
+    partition    int  NOT NULL,
+    total        int  NOT NULL,
+    unread       int  NOT NULL,
+    unread_all   int  NOT NULL,
+    CONSTRAINT inbox_count_v1_one_each PRIMARY KEY (user_id, message_type, partition)
+);

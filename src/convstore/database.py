@@ -1,0 +1,45 @@
+"""Connections to PostgreSQL: who connects, with which settings, and the one alias for what a statement runs on."""
+
+from typing import TypeAlias
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+# A pool lends a proxy, which a type checker does not take for a connection.
+Conn: TypeAlias = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
+
+SCHEMA = "convstore"
+# Owns nothing; may read, append through the function, and write read models and the directory (migrations/).
+SERVER_ROLE = "convstore_server"
+
+
+def settings(*, role: str | None, application: str, search_path: str = SCHEMA, **more: str) -> dict[str, str]:
+    """Give the settings a session starts with; ``role`` None stays the owner (migrations, rebuilds)."""
+    chosen = {
+        "application_name": application,
+        "search_path": search_path,
+        "timezone": "UTC",
+        # The plans here are small: compiling them made every call 90 ms (findings.md section 4.2).
+        "jit": "off",
+        # Makes asyncpg's look-up of array types 40 times faster on Citus; elsewhere a placeholder (section 2.2).
+        "citus.override_table_visibility": "off",
+        **more,
+    }
+    if role is not None:
+        chosen["role"] = role
+    return chosen
+
+
+async def connect(dsn: str, *, role: str | None, application: str = "convstore", search_path: str = SCHEMA) -> Conn:
+    """Open one connection: for LISTEN, for migrations, for a rebuild."""
+    return await asyncpg.connect(
+        dsn, server_settings=settings(role=role, application=application, search_path=search_path)
+    )
+
+
+async def open_pool(dsn: str, *, role: str | None = SERVER_ROLE, size: int = 10, application: str = "convstore") -> Pool:
+    """Open a pool of at most ``size`` connections that work as ``role``."""
+    return await asyncpg.create_pool(
+        dsn, min_size=min(2, size), max_size=size, server_settings=settings(role=role, application=application)
+    )

@@ -1,0 +1,1 @@
+"""The rules of conversations: types, commands, events, decide and evolve. Pure: nothing in here waits."""

@@ -1,0 +1,121 @@
+"""What can go wrong, as one tree; each leaf says which HTTP status it becomes.
+
+::
+
+    ConvstoreError
+    ├── Refused                        a rule says no; nothing was appended
+    │   ├── ConversationNotFound       404
+    │   ├── AccessDenied               403   the text is the endpoint's own (contract section 1.5)
+    │   ├── InternalNotAllowed         403
+    │   ├── DeleteNotAllowed           403
+    │   ├── SystemSendNotAllowed       403
+    │   ├── NoRecipients               409
+    │   ├── SubjectRequired            409
+    │   ├── SubjectTooLong             409
+    │   ├── ExternalIdTooLong          409
+    │   ├── NotInFeedbackGroup         409
+    │   └── ConversationExists         never seen by clients: another uid is tried
+    ├── KeyReused                      422   same Idempotency-Key, other request
+    ├── Busy                           503   with Retry-After: the queue is full or the stream too contended
+    ├── NotReady                       503   with Retry-After: a read model of this release is not caught up yet
+    ├── BadText                        400   NUL or a lone surrogate in a string
+    ├── CursorInvalid                  400
+    ├── CursorAhead                    409   a cursor of another history, or ahead of the log
+    ├── LogCorrupt                     exit 1 of ``verify log``
+    └── ConfigError                    exit 2 of the command
+"""
+
+
+class ConvstoreError(Exception):
+    """Base of all errors that this package raises for its callers; the docstring is the default message."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (type(self).__doc__ or "").partition("\n")[0])
+
+
+class Refused(ConvstoreError):
+    """A rule says no."""
+
+
+class ConversationNotFound(Refused):
+    """No such conversation: it was never started, or it was deleted."""
+
+    def __init__(self, conversation_id: str) -> None:
+        super().__init__(f"No conversation {conversation_id}.")
+        self.conversation_id = conversation_id
+
+
+class AccessDenied(Refused):
+    """The acting person may not do this to this conversation."""
+
+
+class InternalNotAllowed(Refused):
+    """Not authorized to send internal messages"""  # noqa: D400, D415 - DHIS2's text, to the letter
+
+
+class DeleteNotAllowed(Refused):
+    """Access is denied, requires one Authority from [F_METADATA_IMPORT]"""  # noqa: D400, D415 - DHIS2's text
+
+
+class SystemSendNotAllowed(Refused):
+    """Access is denied, requires one Authority from [F_SEND_SYSTEM_MESSAGE]"""  # noqa: D400, D415 - in DHIS2's manner
+
+
+class NoRecipients(Refused):
+    """No recipients selected."""
+
+
+class SubjectRequired(Refused):
+    """Subject is required."""
+
+
+class SubjectTooLong(Refused):
+    """Subject cannot be longer than 255 characters."""
+
+
+class ExternalIdTooLong(Refused):
+    """External id cannot be longer than 64 characters."""
+
+
+class NotInFeedbackGroup(Refused):
+    """User provided is not a member of the system's feedback recipient group"""  # noqa: D400, D415 - DHIS2's text
+
+
+class ConversationExists(Refused):
+    """The uid of a new conversation is taken already."""
+
+
+class KeyReused(ConvstoreError):
+    """This Idempotency-Key was used before, with another request."""
+
+
+class Busy(ConvstoreError):
+    """The server has more to write than it can take; try again in a moment."""
+
+    def __init__(self, message: str | None = None, *, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class NotReady(ConvstoreError):
+    """A read model of this release is still being built; try again later."""
+
+
+class BadText(ConvstoreError):
+    """A text holds a NUL character or a lone surrogate, which cannot be stored."""
+
+
+class CursorInvalid(ConvstoreError):
+    """This is not a cursor of this store."""
+
+
+class CursorAhead(ConvstoreError):
+    """This cursor is ahead of the log, or from another history of it."""
+
+
+class LogCorrupt(ConvstoreError):
+    """The log is not what was appended."""
+
+
+class ConfigError(ConvstoreError):
+    """The configuration cannot be used."""
