@@ -1,0 +1,1 @@
+"""The engine: carries events from the log into read models, in order, each exactly once."""

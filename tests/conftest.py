@@ -1,0 +1,96 @@
+"""The databases that tests run on: one server a session, one template, one database a test."""
+
+import asyncio
+import os
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+
+from convstore.database import Pool, open_pool
+from convstore.migrate import migrate
+
+MakeStore = Callable[..., Awaitable[str]]
+
+
+def _on(server: str, database: str) -> str:
+    """Give the DSN of another database on the same server."""
+    return urlunsplit(urlsplit(server)._replace(path="/" + quote(database)))
+
+
+async def _execute(server: str, statement: str) -> None:
+    conn = await asyncpg.connect(server)
+    try:
+        await conn.execute(statement)
+    finally:
+        await conn.close()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Give the owner's DSN of a PostgreSQL: the one of CONVSTORE_TEST_DSN, or an embedded one for this session."""
+    if given := os.environ.get("CONVSTORE_TEST_DSN"):
+        yield given
+        return
+    from convstore.embedded.cluster import Cluster  # noqa: PLC0415 - not needed when a server is given
+
+    folder: Path = tmp_path_factory.mktemp("pg")
+    with asyncio.Runner() as runner:
+        # What a test writes is worth nothing after it: no flush to the disk.
+        cluster = Cluster(folder, settings={"fsync": "off", "full_page_writes": "off", "max_connections": "200"})
+        runner.run(cluster.start())
+        try:
+            yield cluster.dsn(database="postgres")
+        finally:
+            runner.run(cluster.stop())
+
+
+@pytest.fixture(scope="session")
+def templates(server: str) -> Iterator[Callable[[int], str]]:
+    """Give the name of a migrated, empty store's database, by its number of partitions; made when first asked for."""
+    made: dict[int, str] = {}
+
+    def template(partitions: int) -> str:
+        if partitions not in made:
+            name = f"template_{partitions}_{secrets.token_hex(4)}"
+            asyncio.run(_execute(server, f"CREATE DATABASE {name}"))
+            asyncio.run(migrate(_on(server, name), partitions=partitions))
+            made[partitions] = name
+        return made[partitions]
+
+    yield template
+    for name in made.values():
+        asyncio.run(_execute(server, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture
+async def make_store(server: str, templates: Callable[[int], str]) -> AsyncIterator[MakeStore]:
+    """Give a function that makes a fresh store and gives its owner's DSN."""
+    made: list[str] = []
+
+    async def make(partitions: int = 1) -> str:
+        template = await asyncio.to_thread(templates, partitions)
+        name = f"test_{secrets.token_hex(6)}"
+        await _execute(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+        made.append(name)
+        return _on(server, name)
+
+    yield make
+    for name in made:
+        await _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def dsn(make_store: MakeStore) -> str:
+    """Give the owner's DSN of a fresh store with one partition."""
+    return await make_store(partitions=1)
+
+
+@pytest.fixture
+async def pool(dsn: str) -> AsyncIterator[Pool]:
+    """Give connections to that store that work as the server does."""
+    async with await open_pool(dsn) as pool:
+        yield pool
