@@ -75,10 +75,14 @@ async def migrate(dsn: str, *, partitions: int = 1) -> list[str]:
         await conn.close()
 
 
-async def pending(conn: Conn) -> list[str]:
+async def missing(dsn: str) -> list[str]:
     """Name the migrations of this release that the database has not seen; all of them when it has no store at all."""
-    known = await conn.fetchval("SELECT to_regclass($1)", f"{SCHEMA}.migration") is not None
-    applied = {row["name"] for row in await conn.fetch("SELECT name FROM migration")} if known else set()
+    conn = await connect(dsn, role=None)
+    try:
+        known = await conn.fetchval("SELECT to_regclass($1)", f"{SCHEMA}.migration") is not None
+        applied = {row["name"] for row in await conn.fetch("SELECT name FROM migration")} if known else set()
+    finally:
+        await conn.close()
     return [migration.name for migration in migrations() if migration.name not in applied]
 
 

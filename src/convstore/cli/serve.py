@@ -1,0 +1,248 @@
+"""``convstore serve``: the server, its database, and its worker processes."""
+
+import asyncio
+import contextlib
+import ipaddress
+import multiprocessing
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from multiprocessing.process import BaseProcess
+from typing import Annotated
+
+import structlog
+from aiohttp import web
+from cyclopts import Parameter
+
+from convstore import demo as demo_data
+from convstore import logs
+from convstore.backend import Backend
+from convstore.cli.loop import run
+from convstore.config import Settings
+from convstore.database import open_pool
+from convstore.directory.people import Directory
+from convstore.embedded import Cluster
+from convstore.engine.engine import Engine
+from convstore.errors import ConfigError
+from convstore.handle import handle
+from convstore.http.app import make_app
+from convstore.log.recorded import Meta
+from convstore.log.store import Store
+from convstore.migrate import migrate
+
+log = structlog.get_logger(__name__)
+
+# Requests in flight get this long to finish after a stop was asked for, in seconds.
+_GRACE = 10.0
+# A worker that died is started again after this many seconds, so that one that cannot live does not spin.
+_RESTART_PAUSE = 1.0
+
+
+def serve(
+    *,
+    settings: Settings = Settings(),  # noqa: B008 - frozen
+    demo: Annotated[int, Parameter(count=True, group="Server")] = 0,
+    no_migrate: Annotated[bool, Parameter(negative=(), group="Database")] = False,
+) -> None:
+    """Run the server until it is told to stop (Ctrl-C, SIGTERM).
+
+    With nothing configured it starts a private PostgreSQL in the data folder, creates the store there, and serves.
+
+    Parameters
+    ----------
+    demo
+        Fill in a small health service with people to log in as, such as admin/district. Loopback addresses only: these
+        passwords are known to everybody. Say it twice to serve it elsewhere all the same.
+    no_migrate
+        Leave the schema as it is: somebody else migrates it.
+    """
+    if demo == 1 and not _is_loopback(settings.host):
+        raise ConfigError(f"--demo has well-known passwords, and host {settings.host} is open to others. Say --demo twice if you mean it.")
+    run(_serve(settings, with_demo=demo > 0, migrates=not no_migrate))
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return False
+
+
+async def _serve(settings: Settings, *, with_demo: bool, migrates: bool) -> None:
+    stop = _stop_signal()
+    async with AsyncExitStack() as stack:
+        dsn = settings.dsn or await stack.enter_async_context(_embedded(settings, stop))
+        if migrates:
+            for name in await migrate(dsn, partitions=settings.partitions):
+                log.info("schema.migrated", migration=name)
+        if with_demo:
+            await _load_demo(dsn, settings)
+        listener = _listen(settings)
+        stack.callback(listener.close)
+        if settings.workers == 1:
+            await _work(settings, dsn, listener, stop)
+        else:
+            await _supervise(settings, dsn, listener, stop)
+    log.info("server.stopped")
+
+
+@asynccontextmanager
+async def _embedded(settings: Settings, stop: asyncio.Event) -> AsyncIterator[str]:
+    """Run the private PostgreSQL, and start it again should it die."""
+    cluster = Cluster(settings.folder)
+    await cluster.start()
+    keeper = asyncio.create_task(_keep_alive(cluster, stop))
+    try:
+        yield cluster.dsn()
+    finally:
+        keeper.cancel()
+        await asyncio.gather(keeper, return_exceptions=True)
+        await cluster.stop()
+
+
+async def _keep_alive(cluster: Cluster, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        code = await cluster.wait()
+        log.error("embedded.died", exit_code=code)
+        await cluster.stop()
+        await cluster.start()
+
+
+async def _load_demo(dsn: str, settings: Settings) -> None:
+    """Fill in the demo's people and, through the ordinary commands, their messages."""
+    async with _backend(dsn, settings) as backend:
+        await demo_data.load(backend.pool)
+        known = await backend.store.states([command.conversation_id for command in demo_data.messages()])
+        for command in demo_data.messages():
+            if command.conversation_id not in known:
+                await handle(backend.store, backend.engine, [command], Meta(actor=command.actor.id, causation="demo"))
+
+
+@asynccontextmanager
+async def _backend(dsn: str, settings: Settings) -> AsyncIterator[Backend]:
+    async with await open_pool(dsn, size=settings.connections) as pool:
+        store = await Store.open(pool)
+        engine = Engine(pool, dsn, store)
+        directory = Directory(pool)
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(store.close)
+            await engine.start()
+            stack.push_async_callback(engine.stop)
+            yield Backend(pool=pool, store=store, engine=engine, directory=directory, settings=settings)
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """Bind the port; with several workers in a way that each of them can bind it too.
+
+    Raises:
+        ConfigError: it is taken, or the address is not this machine's.
+    """
+    try:
+        family, kind, number, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, number)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if settings.workers > 1:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind(address)
+    except OSError as error:
+        raise ConfigError(f"Cannot listen on {settings.host} port {settings.port}: {error.strerror}.") from error
+    return listener
+
+
+async def _work(settings: Settings, dsn: str, listener: socket.socket, stop: asyncio.Event) -> None:
+    """Serve in this process until told to stop; then finish the requests in flight."""
+    async with _backend(dsn, settings) as backend:
+        runner = web.AppRunner(make_app(backend), access_log=None, shutdown_timeout=_GRACE, handle_signals=False)
+        await runner.setup()
+        try:
+            site = web.SockSite(runner, listener, backlog=1024)
+            await site.start()
+            host, port, *_ = listener.getsockname()
+            shown = f"[{host}]" if ":" in host else host
+            log.info("server.ready", url=f"http://{shown}:{port}{settings.context_path}/api")
+            await stop.wait()
+            log.info("server.stopping", grace_seconds=_GRACE)
+        finally:
+            await runner.cleanup()
+
+
+def _stop_signal() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _supervise(settings: Settings, dsn: str, listener: socket.socket, stop: asyncio.Event) -> None:
+    """Keep the worker processes running: one that dies is started again; all end with this one."""
+    port = listener.getsockname()[1]
+    processes = multiprocessing.get_context("spawn")
+
+    def start() -> BaseProcess:
+        process = processes.Process(target=_worker, args=(settings, dsn, port), daemon=False)
+        process.start()
+        return process
+
+    async def keep_one() -> None:
+        while not stop.is_set():
+            process = start()
+            log.info("worker.started", pid=process.pid)
+            died = asyncio.create_task(_ended(process))
+            asked = asyncio.create_task(stop.wait())
+            await asyncio.wait({died, asked}, return_when=asyncio.FIRST_COMPLETED)
+            asked.cancel()
+            if stop.is_set():
+                process.terminate()
+                await died
+                return
+            log.error("worker.died", pid=process.pid, exit_code=process.exitcode)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), _RESTART_PAUSE)
+
+    await asyncio.gather(*(keep_one() for _ in range(settings.workers)))
+
+
+async def _ended(process: BaseProcess) -> None:
+    """Wait until a process has ended, without blocking the loop."""
+    done = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_reader(process.sentinel, done.set)
+    try:
+        await done.wait()
+    finally:
+        loop.remove_reader(process.sentinel)
+    process.join()
+
+
+def _worker(settings: Settings, dsn: str, port: int) -> None:
+    """Serve in a process of its own; stops when told to, and when the parent is gone."""
+    logs.configure()
+    structlog.contextvars.bind_contextvars(worker=multiprocessing.current_process().pid)
+
+    async def work() -> None:
+        stop = _stop_signal()
+        parent = multiprocessing.parent_process()
+        assert parent is not None  # noqa: S101 - this runs in a child only
+        asyncio.get_running_loop().add_reader(parent.sentinel, _gone(parent.sentinel, stop))
+        listener = socket.create_server(
+            (settings.host, port),
+            family=socket.AF_INET6 if ":" in settings.host else socket.AF_INET,
+            reuse_port=True,
+        )
+        with listener:
+            await _work(settings, dsn, listener, stop)
+
+    run(work())
+
+
+def _gone(sentinel: int, stop: asyncio.Event) -> Callable[[], None]:
+    def note() -> None:
+        asyncio.get_running_loop().remove_reader(sentinel)
+        stop.set()
+
+    return note

@@ -1,0 +1,121 @@
+"""What an operator can set: by flag, by environment (``CONVSTORE_…``), or in a TOML file, in this order of strength.
+
+One schema for all three. ``convstore config`` prints what is in force, without secrets.
+"""
+
+import dataclasses
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+import platformdirs
+from cyclopts import Parameter
+
+from convstore.errors import ConfigError
+
+ENVIRONMENT_PREFIX = "CONVSTORE_"
+DEFAULT_FILE = Path("convstore.toml")
+
+# A version segment of the API looks like this; a context path must not (contract section 1.1).
+_CONTEXT_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*")
+
+
+def default_data_dir() -> Path:
+    """Give the folder of the embedded database when none is named: the user's own data directory."""
+    return platformdirs.user_data_path("convstore", appauthor=False)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Where:
+    """Which database: one named by DSN, or the embedded one in a data folder."""
+
+    dsn: Annotated[str | None, Parameter(group="Database")] = None
+    """Owner's address of a PostgreSQL >= 15, such as postgresql://owner@host/database; none: the embedded one."""
+    data_dir: Annotated[Path | None, Parameter(group="Database")] = None
+    """Folder of the embedded database and of attachments; by default the user's own data directory."""
+
+    @property
+    def folder(self) -> Path:
+        """The data folder in force."""
+        return self.data_dir or default_data_dir()
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Settings(Where):
+    """Everything that ``convstore serve`` can be told."""
+
+    host: Annotated[str, Parameter(group="Server")] = "127.0.0.1"
+    """Address to listen on."""
+    port: Annotated[int, Parameter(group="Server")] = 8080
+    """TCP port to listen on; 0 takes a free one and says which."""
+    workers: Annotated[int, Parameter(group="Server")] = 1
+    """Server processes that share the port."""
+    context_path: Annotated[str, Parameter(group="Server")] = ""
+    """What stands before /api in all paths, such as /demo."""
+    trusted_proxies: Annotated[tuple[str, ...], Parameter(group="Server", negative=())] = ()
+    """Addresses or networks (CIDR) whose X-Forwarded-* headers are believed; may be given several times."""
+    max_body: Annotated[int, Parameter(group="Server")] = 2_000_000
+    """Largest request body, in bytes; a larger one is answered with 413."""
+    partitions: Annotated[int, Parameter(group="Database")] = 1
+    """Partitions of the log, fixed when the store is created."""
+    connections: Annotated[int, Parameter(group="Database")] = 10
+    """Most connections that each server process opens for requests."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work, before anything is started.
+
+        Raises:
+            ConfigError: says which setting, its value, and what it may be.
+        """
+        if not _CONTEXT_PATH.fullmatch(self.context_path):
+            raise ConfigError(f"context-path {self.context_path!r}: say it with a leading slash and no trailing one, /demo.")
+        for name, low, high in (
+            ("port", 0, 65_535),
+            ("workers", 1, 256),
+            ("partitions", 1, 1_024),
+            ("connections", 2, 1_000),
+            ("max_body", 1_000, 1_000_000_000),
+        ):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ConfigError(f"{name.replace('_', '-')} {value}: must be from {low} to {high}.")
+
+    def shown(self) -> dict[str, Any]:
+        """Give all settings in force, as TOML could hold them, without the password of the DSN."""
+        values = dataclasses.asdict(self) | {"data_dir": str(self.folder), "dsn": without_password(self.dsn or "")}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+def without_password(dsn: str) -> str:
+    """Give a DSN as it may be shown: an address with its password replaced, anything else not at all."""
+    parts = urlsplit(dsn)
+    if not parts.scheme:
+        return "***" if dsn else ""
+    if parts.password is None:
+        return dsn if "password" not in parts.query else parts._replace(query="***").geturl()
+    name, _, host = parts.netloc.rpartition("@")
+    return parts._replace(netloc=f"{name.partition(':')[0]}:***@{host}").geturl()
+
+
+def check_file(path: Path, *, required: bool) -> None:
+    """Refuse a TOML file that says what nobody asks: a misspelt setting must not be silently ignored.
+
+    Raises:
+        ConfigError: the file is missing though named, is not TOML, or has a key that is no setting.
+    """
+    if not path.is_file():
+        if required:
+            raise ConfigError(f"There is no file {path}.")
+        return
+    try:
+        keys = tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from error
+    known = {field.name for field in dataclasses.fields(Settings)}
+    if unknown := sorted(key for key in keys if key.replace("-", "_") not in known):
+        raise ConfigError(f"{path}: no such setting: {', '.join(unknown)}. There are: {', '.join(sorted(known))}.")
