@@ -1,0 +1,1 @@
+"""The ``convstore`` command: one module per group of verbs."""

@@ -1,0 +1,94 @@
+"""Puts the commands together, and turns what goes wrong into one line and an exit code."""
+
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import asyncpg
+import cyclopts
+from cyclopts import Parameter
+from cyclopts.config import Env, Toml
+
+import convstore
+from convstore import logs
+from convstore.cli import directory, log, user, verify
+from convstore.cli.loop import run
+from convstore.cli.serve import serve
+from convstore.config import DEFAULT_FILE, ENVIRONMENT_PREFIX, Settings, Where, check_file
+from convstore.cli.connection import owner_dsn
+from convstore.embedded import EmbeddedError
+from convstore.errors import ConfigError, ConvstoreError
+from convstore.migrate import migrate as bring_up
+
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
+
+app = cyclopts.App(
+    name="convstore",
+    version=convstore.__version__,
+    help=(
+        "An event-sourced messaging backend that speaks DHIS2's message-conversations Web API.\n\n"
+        "Every option can also be set as CONVSTORE_NAME in the environment, or as a key of convstore.toml "
+        "(or of the file that CONVSTORE_CONFIG names); a flag beats the environment, and that beats the file. "
+        "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration."
+    ),
+)
+app.command(serve)
+app.command(user.app)
+app.command(directory.app)
+app.command(log.app)
+app.command(verify.app)
+
+
+@app.command
+def migrate(*, where: Where = Where(), partitions: int = 1) -> None:  # noqa: B008 - frozen
+    """Bring the database to this release's schema, creating the store if there is none.
+
+    Parameters
+    ----------
+    partitions
+        Partitions of the log; taken when the store is created, fixed from then on.
+    """
+
+    async def work() -> list[str]:
+        async with owner_dsn(where.dsn, where.data_dir) as dsn:
+            return await bring_up(dsn, partitions=partitions)
+
+    ran = run(work())
+    print("\n".join(f"applied {name}" for name in ran) or "nothing to do: the schema is this release's")  # noqa: T201
+
+
+@app.command
+def config(*, settings: Settings = Settings()) -> None:  # noqa: B008 - frozen
+    """Print the settings in force, without secrets, as TOML."""
+    for name, value in settings.shown().items():
+        print(f"{name} = {json.dumps(value)}")  # noqa: T201
+
+
+def main(arguments: Annotated[list[str] | None, Parameter(show=False)] = None) -> None:
+    """Run the command line and exit."""
+    logs.configure(level=logging.INFO)
+    try:
+        named = os.environ.get(f"{ENVIRONMENT_PREFIX}CONFIG")
+        file = Path(named) if named else DEFAULT_FILE
+        check_file(file, required=named is not None)
+        app.config = (
+            Env(ENVIRONMENT_PREFIX, command=False),
+            Toml(file, must_exist=False, use_commands_as_keys=False, allow_unknown=True),
+        )
+        app(sys.argv[1:] if arguments is None else arguments)
+    except ConfigError as error:
+        _fail(str(error), USAGE)
+    except (ConvstoreError, EmbeddedError) as error:
+        _fail(str(error), FAILED)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        _fail(f"The database cannot be used: {error}", FAILED)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def _fail(message: str, code: int) -> None:
+    print(f"convstore: {message}", file=sys.stderr)  # noqa: T201
+    sys.exit(code)
