@@ -14,14 +14,23 @@
     │   ├── SubjectTooLong             409
     │   ├── ExternalIdTooLong          409
     │   ├── NotInFeedbackGroup         409
+    │   ├── UnknownUnit                409   recipients (contract section 3.1)
+    │   ├── UnknownUser                409
+    │   ├── UnknownGroup               404   there is none, or the caller may not see it
     │   └── ConversationExists         never seen by clients: another uid is tried
+    ├── NotAuthenticated
+    │   ├── BadCredentials             401   unknown name or wrong password: nobody is told which
+    │   ├── AccountDisabled            401
+    │   └── AccountLocked              401   too many wrong passwords; passes with time
     ├── KeyReused                      422   same Idempotency-Key, other request
     ├── Busy                           503   with Retry-After: the queue is full or the stream too contended
     ├── NotReady                       503   with Retry-After: a read model of this release is not caught up yet
     ├── BadText                        400   NUL or a lone surrogate in a string
     ├── CursorInvalid                  400
     ├── CursorAhead                    409   a cursor of another history, or ahead of the log
+    ├── SnapshotUnreadable             never seen by clients: the log is folded instead
     ├── LogCorrupt                     exit 1 of ``verify log``
+    ├── DirectoryRefused               exit 1 of ``user`` and ``directory``: what is wrong with an import, an account
     └── ConfigError                    exit 2 of the command
 """
 
@@ -81,8 +90,48 @@ class NotInFeedbackGroup(Refused):
     """User provided is not a member of the system's feedback recipient group"""  # noqa: D400, D415 - DHIS2's text
 
 
+class UnknownUnit(Refused):
+    """A recipient unit does not exist; None is an element without id."""
+
+    def __init__(self, uid: str | None) -> None:
+        super().__init__(f"Organisation Unit does not exist: {uid or 'null'}")
+        self.uid = uid
+
+
+class UnknownUser(Refused):
+    """A recipient does not exist; None is an element without id."""
+
+    def __init__(self, uid: str | None) -> None:
+        super().__init__(f"User does not exist: {uid or 'null'}")
+        self.uid = uid
+
+
+class UnknownGroup(Refused):
+    """A group does not exist, or is not shared with the caller; None is an element without id."""
+
+    def __init__(self, uid: str | None) -> None:
+        super().__init__(f"UserGroup with id {uid or 'null'} could not be found.")
+        self.uid = uid
+
+
 class ConversationExists(Refused):
     """The uid of a new conversation is taken already."""
+
+
+class NotAuthenticated(ConvstoreError):
+    """Nobody is known to ask: there is no account that these credentials open."""
+
+
+class BadCredentials(NotAuthenticated):
+    """Unauthorized"""  # noqa: D415 - DHIS2's text, to the letter
+
+
+class AccountDisabled(NotAuthenticated):
+    """Account disabled"""  # noqa: D415 - DHIS2's text
+
+
+class AccountLocked(NotAuthenticated):
+    """Account locked"""  # noqa: D415 - DHIS2's text
 
 
 class KeyReused(ConvstoreError):
@@ -113,8 +162,16 @@ class CursorAhead(ConvstoreError):
     """This cursor is ahead of the log, or from another history of it."""
 
 
+class SnapshotUnreadable(ConvstoreError):
+    """This snapshot was made by another release, or is damaged."""
+
+
 class LogCorrupt(ConvstoreError):
     """The log is not what was appended."""
+
+
+class DirectoryRefused(ConvstoreError):
+    """The directory cannot be changed like this; the text says why, and nothing was changed."""
 
 
 class ConfigError(ConvstoreError):
