@@ -18,7 +18,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="ty
 
 
 class ConversationStarted(Event, frozen=True, kw_only=True, tag="conversation-started"):
-    """A conversation began. A ``sender`` is its first participant and has read it; senderless ones come from systems."""
+    """A conversation began. A ``sender`` is its first participant and has read it; without one, a system began it."""
 
     message_type: MessageType
     subject: str

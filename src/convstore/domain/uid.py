@@ -16,8 +16,11 @@ _VALID = re.compile(r"[a-zA-Z][a-zA-Z0-9]{10}")
 
 # Words that stand where a conversation's uid could stand in a path (contract section 1.5, design section 6).
 RESERVED = frozenset(
-    "read unread followup unfollowup feedback gist attachments counts changes system validation events "
-    "priority status assign recipients".split()
+    (
+        *("read", "unread", "followup", "unfollowup", "feedback", "gist"),
+        *("attachments", "counts", "changes", "system", "validation", "events"),
+        *("priority", "status", "assign", "recipients"),
+    )
 )
 
 
@@ -41,7 +44,9 @@ def derive_uid(secret: bytes, *parts: str) -> Uid:
     """
     salt = 0
     while True:
-        message = b"".join(len(raw).to_bytes(4, "big") + raw for raw in (str(salt).encode(), *(p.encode() for p in parts)))
+        message = b"".join(
+            len(raw).to_bytes(4, "big") + raw for raw in (str(salt).encode(), *(p.encode() for p in parts))
+        )
         number = int.from_bytes(hmac.new(secret, message, hashlib.sha256).digest(), "big")
         number, first = divmod(number, len(_LETTERS))
         digits = [_LETTERS[first]]
