@@ -1,8 +1,8 @@
 """A state as bytes, so that a long stream need not be folded from its start. Disposable: the log has it all.
 
 The first byte is the format: it changes with the shape of a state *and* with what ``evolve`` means, for a snapshot is
-the work of the release that made it. After it comes MessagePack. Participants with the same mark stand together, because
-most of a large audience have the same one: 100,000 of them are then one list of texts.
+the work of the release that made it. After it comes MessagePack. Participants with the same mark stand together,
+because most of a large audience have the same one: 100,000 of them are then one list of texts.
 """
 
 from typing import Final
