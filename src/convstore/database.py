@@ -1,13 +1,17 @@
 """Connections to PostgreSQL: who connects, with which settings, and the one alias for what a statement runs on."""
 
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-# A pool lends a proxy, which a type checker does not take for a connection.
-Conn: TypeAlias = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
-Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
+# A pool lends a proxy, which a type checker does not take for a connection. Only the checker's stubs are generic.
+if TYPE_CHECKING:
+    Conn: TypeAlias = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+    Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
+else:
+    Conn = asyncpg.Connection | PoolConnectionProxy
+    Pool = asyncpg.Pool
 
 SCHEMA = "convstore"
 # Owns nothing; may read, append through the function, and write read models and the directory (migrations/).
