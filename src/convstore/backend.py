@@ -1,0 +1,19 @@
+"""What a server process works with: the parts that requests are served from, opened and closed by who composes them."""
+
+from msgspec import Struct
+
+from convstore.config import Settings
+from convstore.database import Pool
+from convstore.directory import Directory
+from convstore.engine import Engine
+from convstore.log.store import Store
+
+
+class Backend(Struct, frozen=True, kw_only=True):
+    """The parts. All are open and running while requests are served."""
+
+    pool: Pool
+    store: Store
+    engine: Engine
+    directory: Directory
+    settings: Settings

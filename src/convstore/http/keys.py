@@ -1,0 +1,28 @@
+"""What the application and each request carry, by typed keys."""
+
+from ipaddress import IPv4Network, IPv6Network
+
+from aiohttp import web
+
+from convstore.backend import Backend
+from convstore.directory import Person
+from convstore.http.negotiation import Format
+
+BACKEND = web.AppKey("backend", Backend)
+
+# Whose X-Forwarded-* headers are believed.
+PROXIES: web.AppKey[tuple[IPv4Network | IPv6Network, ...]] = web.AppKey("proxies")
+
+# Who asks. Set before the handler runs, on every route but the public ones.
+CALLER = web.RequestKey("caller", Person)
+
+# What to answer in. Set before the handler runs, and before anything can fail.
+FORMAT = web.RequestKey("format", Format)
+
+# The version segment of the path, such as 26 in /api/26/…; 0 when there is none.
+VERSION = web.RequestKey("version", int)
+
+# The suffix that the path was asked with, '.json' or '.xml', else ''.
+SUFFIX = web.RequestKey("suffix", str)
+
+REQUEST_ID = web.RequestKey("request_id", str)

@@ -1,0 +1,144 @@
+"""Finds the handler of a path: contract sections 1.1 and 1.5.
+
+Not aiohttp's own dispatcher, because three rules of the contract cut across it: ``/api`` and ``/api/NN`` are the same
+place, ``.json`` and ``.xml`` may be appended to some resources only, and a word in a path wins over a placeholder for
+the methods that it has.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from urllib.parse import unquote
+
+from aiohttp import web
+from msgspec import Struct, field
+
+from convstore.domain.uid import RESERVED
+from convstore.http.negotiation import SUFFIXES
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_VERSION = re.compile(r"[2-9][0-9]")
+_PLACEHOLDER = re.compile(r"\{([a-zA-Z]+)\}")
+
+
+class Route(Struct, frozen=True):
+    """One method of one path, and what serves it.
+
+    ``path`` is written without ``/api[/NN]``: ``messageConversations/{uid}/status``. ``{uid}`` stands for a
+    conversation and never for a reserved word; other placeholders stand for anything. ``documents`` are answered in
+    JSON or XML, as suffix and ``Accept`` choose; other routes answer in a form of their own and take no suffix.
+    ``public`` ones ask for no credentials.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    documents: bool = True
+    public: bool = False
+
+
+class Found(Struct, frozen=True):
+    """What a path leads to: a route; or none, and then the methods that the path has, if there is such a path.
+
+    ``version`` is 0 when the path has no version segment. ``api`` tells whether the path lies under ``/api``.
+    """
+
+    route: Route | None
+    parameters: dict[str, str]
+    version: int = 0
+    suffix: str = ""
+    allowed: tuple[str, ...] = ()
+    api: bool = True
+
+
+class _Node(Struct):
+    """One segment of the tree of paths. ``spares_words``: its placeholder never stands for a reserved word."""
+
+    words: dict[str, "_Node"] = field(default_factory=dict)
+    placeholder: "_Node | None" = None
+    spares_words: bool = False
+    routes: dict[str, Route] = field(default_factory=dict)
+
+
+class Router:
+    """The tree of all routes."""
+
+    def __init__(self, routes: Iterable[Route], *, outside: Sequence[Route] = (), context_path: str = "") -> None:
+        """Plant the tree: ``routes`` under ``/api``, those ``outside`` directly under the context path."""
+        self._context = context_path
+        self._api = _Node()
+        self._outside = _Node()
+        for route in routes:
+            _plant(self._api, route)
+        for route in outside:
+            _plant(self._outside, route)
+
+    def find(self, method: str, raw_path: str) -> Found:
+        """Say what a path leads to; ``raw_path`` is as it was sent, percent-encoded."""
+        if not raw_path.startswith(self._context + "/") and raw_path != self._context:
+            return Found(None, {}, api=False)
+        # A slash at the end means nothing (contract section 1.1).
+        trimmed = raw_path[len(self._context) :].strip("/")
+        segments = [unquote(segment) for segment in trimmed.split("/")] if trimmed else []
+        if not segments or segments[0] != "api":
+            return _look(self._outside, method, segments, api=False)
+        segments = segments[1:]
+        version = 0
+        if segments and _VERSION.fullmatch(segments[0]):
+            version = int(segments[0])
+            segments = segments[1:]
+        return _look(self._api, method, segments, version=version)
+
+
+def _plant(root: _Node, route: Route) -> None:
+    node = root
+    for segment in route.path.split("/") if route.path else ():
+        if segment.startswith("{"):
+            node.spares_words = node.spares_words or segment == "{uid}"
+            if node.placeholder is None:
+                node.placeholder = _Node()
+            node = node.placeholder
+        else:
+            node = node.words.setdefault(segment, _Node())
+    if route.method in node.routes:
+        raise ValueError(f"{route.method} {route.path} is there twice")
+    node.routes[route.method] = route
+
+
+def _look(root: _Node, method: str, segments: Sequence[str], *, version: int = 0, api: bool = True) -> Found:
+    """Look for the path without its suffix, on routes that take one, and then for the path as it is."""
+    wanted = "GET" if method == "HEAD" else method
+    attempts = [(segments, "")]
+    if segments:
+        stem, dot, ending = segments[-1].rpartition(".")
+        if stem and dot + ending in SUFFIXES:
+            attempts.insert(0, ([*segments[:-1], stem], dot + ending))
+    for path, suffix in attempts:
+        allowed: set[str] = set()
+        for node, values in _reached(root, path):
+            routes = {name: route for name, route in node.routes.items() if route.documents or not suffix}
+            if route := routes.get(wanted):
+                names = _PLACEHOLDER.findall(route.path)
+                return Found(route, dict(zip(names, values, strict=True)), version, suffix, api=api)
+            allowed.update(routes)
+        if allowed:
+            return Found(None, {}, version, suffix, allowed=_methods(allowed), api=api)
+    return Found(None, {}, version, api=api)
+
+
+def _reached(root: _Node, segments: Sequence[str]) -> list[tuple[_Node, tuple[str, ...]]]:
+    """Give the places that a path leads to, with what its placeholders stand for; words come before placeholders."""
+    places: list[tuple[_Node, tuple[str, ...]]] = [(root, ())]
+    for segment in segments:
+        further = []
+        for node, values in places:
+            if (word := node.words.get(segment)) is not None:
+                further.append((word, values))
+            if node.placeholder is not None and not (node.spares_words and segment in RESERVED):
+                further.append((node.placeholder, (*values, segment)))
+        places = further
+    return places
+
+
+def _methods(names: set[str]) -> tuple[str, ...]:
+    return tuple(sorted(names | ({"HEAD"} if "GET" in names else set())))
