@@ -26,6 +26,8 @@
     ├── Busy                           503   with Retry-After: the queue is full or the stream too contended
     ├── NotReady                       503   with Retry-After: a read model of this release is not caught up yet
     ├── BadText                        400   NUL or a lone surrogate in a string
+    ├── BadQuery                       400   a query parameter says what there is not, or not so
+    │   └── BadQueryOperator           409
     ├── CursorInvalid                  400
     ├── CursorAhead                    409   a cursor of another history, or ahead of the log
     ├── SnapshotUnreadable             never seen by clients: the log is folded instead
@@ -94,7 +96,7 @@ class UnknownUnit(Refused):
     """A recipient unit does not exist; None is an element without id."""
 
     def __init__(self, uid: str | None) -> None:
-        super().__init__(f"Organisation Unit does not exist: {uid or 'null'}")
+        super().__init__(f"Organisation Unit does not exist: {'null' if uid is None else uid}")
         self.uid = uid
 
 
@@ -102,7 +104,7 @@ class UnknownUser(Refused):
     """A recipient does not exist; None is an element without id."""
 
     def __init__(self, uid: str | None) -> None:
-        super().__init__(f"User does not exist: {uid or 'null'}")
+        super().__init__(f"User does not exist: {'null' if uid is None else uid}")
         self.uid = uid
 
 
@@ -110,7 +112,7 @@ class UnknownGroup(Refused):
     """A group does not exist, or is not shared with the caller; None is an element without id."""
 
     def __init__(self, uid: str | None) -> None:
-        super().__init__(f"UserGroup with id {uid or 'null'} could not be found.")
+        super().__init__(f"UserGroup with id {'null' if uid is None else uid} could not be found.")
         self.uid = uid
 
 
@@ -152,6 +154,14 @@ class NotReady(ConvstoreError):
 
 class BadText(ConvstoreError):
     """A text holds a NUL character or a lone surrogate, which cannot be stored."""
+
+
+class BadQuery(ConvstoreError):
+    """A query parameter cannot be understood."""
+
+
+class BadQueryOperator(BadQuery):
+    """The queryOperator is not one."""
 
 
 class CursorInvalid(ConvstoreError):

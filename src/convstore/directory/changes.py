@@ -1,0 +1,111 @@
+"""How processes learn that the directory changed: a revision in the database, and a notification with each change.
+
+A process that listens may rely on what it remembers. One that does not (a command, a server whose connection broke)
+asks for the revision before it relies on anything.
+"""
+
+import asyncio
+from collections.abc import Callable
+from importlib.resources import files
+
+import asyncpg
+import structlog
+
+from convstore.database import Conn, Pool
+from convstore.sql import Statements
+
+CHANNEL = "convstore_directory"
+# How often the listening connection is tried: a network that swallows packets tells nobody.
+_PROBE_SECONDS = 10.0
+_PROBE_TIMEOUT = 5.0
+_RETRY_SECONDS = 1.0
+
+_sql = Statements(files(__package__) / "queries.sql")
+_log = structlog.get_logger(__name__)
+
+
+async def lock(conn: Conn) -> None:
+    """Wait for the turn of this transaction to change the directory: one writer at a time."""
+    await conn.execute(_sql.lock)
+
+
+async def announce(conn: Conn) -> int:
+    """Count a change of the directory and tell all processes, when this transaction commits. Gives the revision."""
+    revision: int = await conn.fetchval(_sql.announce, CHANNEL)
+    return revision
+
+
+async def current(conn: Conn | Pool) -> int:
+    """Give the revision of the directory as the database has it."""
+    revision: int = await conn.fetchval(_sql.revision)
+    return revision
+
+
+class Changes:
+    """Listens on a connection of the pool until stopped, and calls back whenever the directory may have changed."""
+
+    def __init__(self, pool: Pool, on_change: Callable[[], None]) -> None:
+        self._pool = pool
+        self._on_change = on_change
+        self._task: asyncio.Task[None] | None = None
+        self.heard = False
+        """Whether every change is heard of: only then may anything be remembered without asking."""
+
+    async def start(self) -> None:
+        """Begin to listen; returns when it does.
+
+        Raises:
+            OSError: the database cannot be reached.
+        """
+        listening: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._task = asyncio.create_task(self._run(listening), name="directory changes")
+        await asyncio.wait({self._task, listening}, return_when=asyncio.FIRST_COMPLETED)
+        if self._task.done():
+            await self._task
+
+    async def stop(self) -> None:
+        """Stop listening and give the connection back; to be awaited before the pool is closed."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+            self._task = None
+
+    async def _run(self, listening: "asyncio.Future[None]") -> None:
+        while True:
+            try:
+                await self._listen(listening)
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as problem:
+                if not listening.done():
+                    raise
+                _log.warning("directory.listener_lost", problem=str(problem) or type(problem).__name__)
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _listen(self, listening: "asyncio.Future[None]") -> None:
+        async with self._pool.acquire() as conn:
+            lost = asyncio.Event()
+            conn.add_termination_listener(lambda _conn: lost.set())
+            await conn.add_listener(CHANNEL, self._notified)
+            try:
+                # Whatever changed before the listener was there is caught by starting empty.
+                self._on_change()
+                self.heard = True
+                if not listening.done():
+                    listening.set_result(None)
+                await self._until_lost(conn, lost)
+            finally:
+                self.heard = False
+                self._on_change()
+                if not conn.is_closed():
+                    await conn.remove_listener(CHANNEL, self._notified)
+
+    @staticmethod
+    async def _until_lost(conn: Conn, lost: asyncio.Event) -> None:
+        while not lost.is_set():
+            try:
+                async with asyncio.timeout(_PROBE_SECONDS):
+                    await lost.wait()
+            except TimeoutError:
+                await conn.fetchval(_sql.revision, timeout=_PROBE_TIMEOUT)
+
+    def _notified(self, *_: object) -> None:
+        self._on_change()
