@@ -18,7 +18,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -45,7 +45,8 @@ DATABASE = "convstore"
 
 _FAST, _IMMEDIATE, _KILL = signal.SIGINT, getattr(signal, "SIGQUIT", signal.SIGTERM), getattr(signal, "SIGKILL", 9)
 # A fast shutdown that arrives while PostgreSQL restarts after a backend crash hangs for ever; an immediate one never.
-_STOP_STEPS = (("fast", _FAST, 10.0), ("immediate", _IMMEDIATE, 5.0), ("killed", _KILL, 5.0))
+# In the latter PostgreSQL itself kills children that do not listen after 5 s: let it, rather than race it.
+_STOP_STEPS = (("fast", _FAST, 10.0), ("immediate", _IMMEDIATE, 6.0), ("killed", _KILL, 5.0))
 _TICK = 0.01  # seconds between looks at a process
 _ORPHAN_PATIENCE = 10.0  # seconds that a dead owner's server gets to end by itself; it needs one
 _STRANGER_PATIENCE = 2.0  # seconds until a server that is not ours is reported
@@ -156,7 +157,7 @@ class Cluster:
         return self
 
     async def stop(self) -> None:
-        """End the server: politely for 10 s, at once for 5 s, by force. Does nothing if it does not run.
+        """End the server: politely for 10 s, at once for 6 s, by force. Does nothing if it does not run.
 
         Acknowledged rows survive all three; the last two cost a recovery at the next start.
         """
@@ -240,9 +241,7 @@ class Cluster:
                 )
             headless = not any(_is_postmaster(pid) for pid in alive)
             if headless or waited > _ORPHAN_PATIENCE:
-                for pid in ours:
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(pid, _KILL if killed else _IMMEDIATE)
+                _send(ours, _KILL if killed else _IMMEDIATE)
                 killed = True
                 await asyncio.sleep(1)
             await asyncio.sleep(0.05)
@@ -407,11 +406,10 @@ class Cluster:
     async def _settle(self) -> None:
         """Wait until the server's children are gone too; they outlive a killed postmaster by up to a second."""
         deadline = time.monotonic() + 5
-        while self._occupied() and time.monotonic() < deadline:  # noqa: ASYNC110  # a process has no event
+        while (alive := occupants(self._folder.cluster, self._folder.mark)) and time.monotonic() < deadline + 5:
+            if time.monotonic() > deadline:
+                _send(alive, _KILL)
             await asyncio.sleep(_TICK)
-
-    def _occupied(self) -> bool:
-        return bool(occupants(self._folder.cluster, self._folder.mark))
 
     async def _abandon(self) -> None:
         """After a failed or cancelled start: nothing runs, nothing is owned."""
@@ -440,6 +438,12 @@ def _environment() -> dict[str, str]:
     """Ours without PGDATA, PGPORT and the like, which would reach into the server; messages in plain English."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_"))}
     return {**kept, "LC_ALL": "C", "TZ": "UTC"}
+
+
+def _send(pids: Iterable[int], number: int) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def _command_line(pid: int) -> bytes:

@@ -18,6 +18,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 # Exit codes for the step that failed; chosen below 126 so that no shell's own meaning is hit.
@@ -33,21 +34,30 @@ class _StepFailed(Exception):
         self.code = code
 
 
-def _libc_call(name: str, *arguments: int) -> None:
-    import ctypes  # noqa: PLC0415  # not needed, nor always present, for an ordinary user elsewhere
+def _libc() -> Callable[..., None]:
+    """Load what calls the C library. To be done as the starter's own user: another may not reach Python's files."""
+    import ctypes  # noqa: PLC0415  # neither needed nor always present on other systems than Linux
 
     libc = ctypes.CDLL(None, use_errno=True)
-    if getattr(libc, name)(*arguments) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), name)
+
+    def call(name: str, *arguments: int) -> None:
+        if getattr(libc, name)(*arguments) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), name)
+
+    return call
 
 
-def _enter_namespace(uid: int, gid: int) -> None:
+def _enter_namespace(call: Callable[..., None], uid: int, gid: int) -> None:
     """Show the outer user as ``uid`` to what runs inside; files keep their outer owner (user_namespaces(7))."""
     outer_uid, outer_gid = os.getuid(), os.getgid()
-    _libc_call("unshare", _CLONE_NEWUSER)
+    call("unshare", _CLONE_NEWUSER)
     for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {outer_uid} 1"), ("gid_map", f"{gid} {outer_gid} 1")):
         Path("/proc/self", name).write_text(text)
+
+
+def _unavailable(name: str, *_: int) -> None:
+    raise OSError(0, "only on Linux", name)
 
 
 def _become(uid: int, gid: int) -> None:
@@ -56,9 +66,9 @@ def _become(uid: int, gid: int) -> None:
     os.setuid(uid)
 
 
-def _step(code: int, action: object, *arguments: object) -> None:
+def _step(code: int, action: Callable[..., object], *arguments: object) -> None:
     try:
-        action(*arguments)  # type: ignore[operator]
+        action(*arguments)
     except OSError as error:
         raise _StepFailed(code, error) from error
 
@@ -66,14 +76,15 @@ def _step(code: int, action: object, *arguments: object) -> None:
 def launch(arguments: list[str]) -> None:
     """Take the steps of ``exec`` in the one order that works: a change of user clears the parent-death signal."""
     starter, death_signal, kind, uid, gid, folder, program = arguments[:7]
+    call = _libc() if sys.platform == "linux" else _unavailable
     os.umask(0o077)
     if kind == "namespace":
-        _step(NO_NAMESPACE, _enter_namespace, int(uid), int(gid))
+        _step(NO_NAMESPACE, _enter_namespace, call, int(uid), int(gid))
     elif kind == "user":
         _step(NO_USER, _become, int(uid), int(gid))
     _step(NO_FOLDER, os.chdir, folder)
     if int(death_signal) > 0:
-        _libc_call("prctl", _PR_SET_PDEATHSIG, int(death_signal))
+        call("prctl", _PR_SET_PDEATHSIG, int(death_signal))
         if os.getppid() != int(starter):  # it died before the call above: no signal will come
             sys.exit(STARTER_GONE)
     _step(NO_PROGRAM, os.execv, program, [program, *arguments[7:]])
