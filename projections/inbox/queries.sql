@@ -1,0 +1,169 @@
+-- What readers ask of the inbox. Those in _all are for readers who see internal messages.
+--
+-- Sources: the rows that a list or an object is taken from, with the same columns, so that filters and orders are
+-- written once. read is NULL where the reader has no copy. The planner takes a source apart, down to the indexes.
+
+-- own --
+-- The reader's own copies.
+--   $1 reader
+SELECT conversation_id AS id,
+       created,
+       created_by,
+       last_updated,
+       subject,
+       message_type,
+       priority,
+       status,
+       assignee,
+       external_id,
+       message_count,
+       last_message,
+       last_sender,
+       NOT unread AS read,
+       follow_up,
+       true AS own
+  FROM inbox_v1
+ WHERE user_id = $1
+
+-- own_all --
+-- The same.
+--   $1 reader
+SELECT conversation_id AS id,
+       created,
+       created_by,
+       last_updated_all AS last_updated,
+       subject,
+       message_type,
+       priority,
+       status,
+       assignee,
+       external_id,
+       message_count,
+       last_message_all AS last_message,
+       last_sender_all AS last_sender,
+       NOT unread_all AS read,
+       follow_up,
+       true AS own
+  FROM inbox_v1
+ WHERE user_id = $1
+
+-- tickets_all --
+-- All tickets, the reader's own copies and those he has none of: for ticket managers.
+--   $1 reader
+SELECT c.conversation_id AS id,
+       c.created,
+       c.created_by,
+       c.last_updated_all AS last_updated,
+       c.subject,
+       c.message_type,
+       c.priority,
+       c.status,
+       c.assignee,
+       c.external_id,
+       c.message_count,
+       c.last_message_all AS last_message,
+       c.last_sender_all AS last_sender,
+       NOT i.unread_all AS read,
+       COALESCE(i.follow_up, false) AS follow_up,
+       i.user_id IS NOT NULL AS own
+  FROM inbox_conversation_v1 AS c
+  LEFT JOIN inbox_v1 AS i
+    ON i.user_id = $1
+   AND i.conversation_id = c.conversation_id
+ WHERE c.message_type = 'TICKET'
+
+-- any --
+-- Every conversation; who takes one of these must have looked at the reader's rights.
+--   $1 reader
+SELECT c.conversation_id AS id,
+       c.created,
+       c.created_by,
+       c.last_updated,
+       c.subject,
+       c.message_type,
+       c.priority,
+       c.status,
+       c.assignee,
+       c.external_id,
+       c.message_count,
+       c.last_message,
+       c.last_sender,
+       NOT i.unread AS read,
+       COALESCE(i.follow_up, false) AS follow_up,
+       i.user_id IS NOT NULL AS own
+  FROM inbox_conversation_v1 AS c
+  LEFT JOIN inbox_v1 AS i
+    ON i.user_id = $1
+   AND i.conversation_id = c.conversation_id
+
+-- any_all --
+-- The same.
+--   $1 reader
+SELECT c.conversation_id AS id,
+       c.created,
+       c.created_by,
+       c.last_updated_all AS last_updated,
+       c.subject,
+       c.message_type,
+       c.priority,
+       c.status,
+       c.assignee,
+       c.external_id,
+       c.message_count,
+       c.last_message_all AS last_message,
+       c.last_sender_all AS last_sender,
+       NOT i.unread_all AS read,
+       COALESCE(i.follow_up, false) AS follow_up,
+       i.user_id IS NOT NULL AS own
+  FROM inbox_conversation_v1 AS c
+  LEFT JOIN inbox_v1 AS i
+    ON i.user_id = $1
+   AND i.conversation_id = c.conversation_id
+
+-- participants --
+-- Everybody's copies.
+SELECT conversation_id,
+       user_id,
+       key::text AS key,
+       NOT unread AS read,
+       follow_up
+  FROM inbox_v1
+
+-- participants_all --
+SELECT conversation_id,
+       user_id,
+       key::text AS key,
+       NOT unread_all AS read,
+       follow_up
+  FROM inbox_v1
+
+-- total --
+-- How many copies the reader has, by the counters.
+--   $1 reader
+SELECT COALESCE(sum(n.total), 0)::bigint
+  FROM inbox_count_v1 AS n
+ WHERE n.user_id = $1
+
+-- total_unread --
+--   $1 reader
+SELECT COALESCE(sum(n.unread), 0)::bigint
+  FROM inbox_count_v1 AS n
+ WHERE n.user_id = $1
+
+-- total_unread_all --
+--   $1 reader
+SELECT COALESCE(sum(n.unread_all), 0)::bigint
+  FROM inbox_count_v1 AS n
+ WHERE n.user_id = $1
+
+-- total_read --
+--   $1 reader
+SELECT COALESCE(sum(n.total - n.unread), 0)::bigint
+  FROM inbox_count_v1 AS n
+ WHERE n.user_id = $1
+
+-- total_read_all --
+--   $1 reader
+SELECT COALESCE(sum(n.total - n.unread_all), 0)::bigint
+  FROM inbox_count_v1 AS n
+ WHERE n.user_id = $1
