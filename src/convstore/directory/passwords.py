@@ -55,7 +55,7 @@ def is_ours(hashed: str) -> bool:
 
 def hash_now(password: str) -> str:
     """Hash a password, blocking: for threads and for commands without an event loop."""
-    return _argon2.hash(password)
+    return _argon2.hash(_bytes(password))
 
 
 async def hash_password(password: str) -> str:
@@ -86,11 +86,16 @@ def verify_now(hashed: str | None, password: str) -> bool:
 
 def _matches(hashed: str, password: str) -> bool:
     if hashed.startswith("$2"):
-        return bcrypt.checkpw(password.encode()[:_BCRYPT_READS], hashed.encode())
+        return bcrypt.checkpw(_bytes(password)[:_BCRYPT_READS], hashed.encode())
     try:
-        return _argon2.verify(hashed, password)
+        return _argon2.verify(hashed, _bytes(password))
     except argon2.exceptions.VerifyMismatchError:
         return False
+
+
+def _bytes(password: str) -> bytes:
+    # Whatever a client sends as a password is only compared: half a character is a wrong password, not an error.
+    return password.encode("utf-8", "surrogatepass")
 
 
 @cache
