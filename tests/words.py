@@ -3,7 +3,7 @@
 ``by`` is who acts: a person's id, or an ``Actor`` made by ``superuser``, ``manager``… where rights matter.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -11,6 +11,7 @@ from convstore.domain.commands import (
     AddParticipants,
     Assign,
     ClearFollowUp,
+    ConversationCommand,
     DeleteConversation,
     FlagFollowUp,
     MarkRead,
@@ -62,6 +63,8 @@ PICTURE = Attachment(id=Uid("fTpI4GOmujz"), name="a.png", content_type="image/pn
 EVERYTHING = -1
 
 Who = Actor | UserId
+# A builder of one command, for tests that hold for several.
+Asking = Callable[..., ConversationCommand]
 Told = ConversationEvent | Iterable[ConversationEvent]
 
 
