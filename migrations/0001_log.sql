@@ -122,7 +122,8 @@ RETURN int4send(partition) || int8send("position")
 --   stream_*                         one element per stream: its group, name, the version it was decided on, the
 --                                    version that it shall have
 --   event_*                          one element per event, in order
---   key_*                            one element per idempotency key: its group, and the row to store
+--   key_*                            one element per idempotency key: its group, and the row to store; without a result
+--                                    it is looked up only
 --
 -- Gives the position before the batch and its time (its accepted events follow each other from there), the stale
 -- groups, and of the used keys: which element, with the digest and the result that are stored.
@@ -226,7 +227,8 @@ BEGIN
         INSERT INTO idempotency_key (partition, account, key, digest, result, recorded_at)
         SELECT of_partition, n.account, n.key, n.digest, n.result::json, batch_time
           FROM unnest(key_groups, key_accounts, keys, key_digests, key_results) AS n (grp, account, key, digest, result)
-         WHERE n.grp <> ALL (stale_groups);
+         WHERE n.result IS NOT NULL
+           AND n.grp <> ALL (stale_groups);
     END IF;
 
     WITH fresh AS MATERIALIZED (

@@ -22,7 +22,9 @@ async def create(conn: Conn, partitions: int = DEFAULT_PARTITIONS) -> None:
         )
         has = int(await conn.fetchval("SELECT value FROM store WHERE name = 'partitions'"))
         if partitions not in (has, DEFAULT_PARTITIONS):
-            raise ConfigError(f"This store has {has} partitions, not {partitions}: export and import it to change that.")
+            raise ConfigError(
+                f"This store has {has} partitions, not {partitions}: export and import it to change that."
+            )
         await conn.execute(
             "INSERT INTO head (partition) SELECT generate_series(0, $1 - 1) ON CONFLICT (partition) DO NOTHING", has
         )

@@ -1,0 +1,73 @@
+"""A cursor: a place in the whole log as one opaque word, one position per partition inside.
+
+It is base64 for URLs of: a checksum under the store's id, then the positions as variable-length numbers. The checksum
+tells a cursor of another store, and a mistyped one, from ours; it is no secret.
+"""
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from convstore.errors import CursorInvalid
+
+_CHECK: Final = 6
+# Numbers in groups of seven bits, lowest first; the eighth says that more follow.
+_MORE: Final = 0x80
+_BITS: Final = 0x7F
+# Positions are bigint: no more groups than these.
+_LONGEST: Final = 9
+
+
+def encode(positions: Sequence[int], store_id: str) -> str:
+    """Give the cursor of these positions (index = partition) in the store with this id."""
+    body = b"".join(_packed(position) for position in positions)
+    return base64.urlsafe_b64encode(_checksum(body, store_id) + body).rstrip(b"=").decode()
+
+
+def decode(text: str, partitions: int, store_id: str) -> tuple[int, ...]:
+    """Give the positions of a cursor, one per partition.
+
+    Raises:
+        CursorInvalid: it is none, or one of another store.
+    """
+    try:
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        check, body = raw[:_CHECK], raw[_CHECK:]
+        if check != _checksum(body, store_id):
+            raise CursorInvalid
+        positions = tuple(_unpacked(body))
+    except (binascii.Error, ValueError) as e:
+        raise CursorInvalid from e
+    if len(positions) != partitions:
+        raise CursorInvalid
+    return positions
+
+
+def _checksum(body: bytes, store_id: str) -> bytes:
+    return hashlib.sha256(store_id.encode() + b"\x00" + body).digest()[:_CHECK]
+
+
+def _packed(number: int) -> bytes:
+    out = bytearray()
+    while number > _BITS:
+        out.append(number & _BITS | _MORE)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def _unpacked(body: bytes) -> Iterator[int]:
+    number = shift = 0
+    for byte in body:
+        number |= (byte & _BITS) << shift
+        if byte & _MORE:
+            shift += 7
+            if shift >= 7 * _LONGEST:
+                raise ValueError("a position is too long")
+        else:
+            yield number
+            number = shift = 0
+    if shift:
+        raise ValueError("the last position is cut off")
