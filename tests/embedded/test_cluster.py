@@ -319,6 +319,36 @@ async def test_a_cancelled_start_leaves_nothing_running(data_dir: Path, tmp_path
         pass
 
 
+async def test_what_the_system_refuses_is_told_with_the_folder(data_dir: Path) -> None:
+    (data_dir / "run").rmdir()
+    (data_dir / "run").touch()
+    with pytest.raises(FolderUnusable, match=f"{data_dir} cannot be used: .*File exists"):
+        await Cluster(data_dir).start()
+    assert attach(data_dir) is None
+
+
+async def test_a_long_log_is_set_aside_at_the_next_start(data_dir: Path) -> None:
+    (data_dir / "postgres.log").write_bytes(b"once upon a time\n" * 600_000)
+    async with Cluster(data_dir, settings=THROWAWAY) as cluster:
+        assert cluster.log_path.stat().st_size < 100_000
+        assert b"once" == (data_dir / "postgres.log.1").read_bytes()[:4]
+
+
+async def test_the_log_holds_nobodys_letters(data_dir: Path) -> None:
+    async with Cluster(data_dir, settings=THROWAWAY) as cluster:
+        conn = await asyncpg.connect(cluster.dsn())
+        await conn.execute("CREATE TABLE letters (body text PRIMARY KEY CHECK (body <> 'secret diagnosis'))")
+        await conn.execute("INSERT INTO letters VALUES ('dear doctor')")
+        for body in ("secret diagnosis", "dear doctor"):
+            with pytest.raises(asyncpg.IntegrityConstraintViolationError):
+                await conn.execute(f"INSERT INTO letters VALUES ('{body}')")
+        await conn.close()
+    said = cluster.log_path.read_text()
+    assert "violates check constraint" in said
+    assert "secret diagnosis" not in said
+    assert "dear doctor" not in said
+
+
 # Ways down, and up again.
 
 

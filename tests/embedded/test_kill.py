@@ -1,6 +1,7 @@
 """Kill everything, start again at once, and look for every row that was acknowledged.
 
-CONVSTORE_KILL_ROUNDS says how often; 50 before a release. ``pytest -s`` shows the figures.
+CONVSTORE_KILL_ROUNDS says how often, 50 before a release; CONVSTORE_KILL_MAJOR, on which PostgreSQL of those here.
+``pytest -s`` shows the figures.
 """
 
 import contextlib
@@ -14,11 +15,13 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from convstore.embedded import Cluster, find
 from convstore.embedded.folder import Folder
 from convstore.embedded.occupants import occupants
 from embedded.started import Start, Started
 
 ROUNDS = int(os.environ.get("CONVSTORE_KILL_ROUNDS", "5"))
+MAJOR = os.environ.get("CONVSTORE_KILL_MAJOR")
 WRITERS = 4
 
 
@@ -33,7 +36,10 @@ def kill_everything(owner: Started, folder: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(60 + 20 * ROUNDS)
-async def test_no_acknowledged_row_is_lost_and_every_restart_works(data_dir: Path, start: Start) -> None:
+async def test_no_acknowledged_row_is_lost_and_every_restart_works(tmp_path: Path, start: Start) -> None:
+    data_dir = tmp_path / "data"
+    async with Cluster(data_dir, binaries=next(b for b in find() if MAJOR in (None, str(b.major)))) as made:
+        version = made.version
     acknowledged: set[int] = set()
     took: list[int] = []
     for _ in range(ROUNDS):
@@ -50,6 +56,7 @@ async def test_no_acknowledged_row_is_lost_and_every_restart_works(data_dir: Pat
         owner.process.wait()
     assert acknowledged
     print(  # noqa: T201  # the figures of a release
-        f"\nrounds={ROUNDS} restarts_ok={len(took)} rows_acknowledged={len(acknowledged)} rows_lost=0 "
+        f"\npostgres={version} rounds={ROUNDS} restarts_ok={len(took)} "
+        f"rows_acknowledged={len(acknowledged)} rows_lost=0 "
         f"restart_median_ms={statistics.median(took)} restart_worst_ms={max(took)}"
     )

@@ -1,8 +1,7 @@
 """A private PostgreSQL in a data folder: made, started, watched, and stopped with its owner.
 
 One process owns a folder and starts the server; others get the address (``attach``). The server never outlives its
-owner, and acknowledged rows outlive both. The traps that this file steps around were each seen to bite; they are
-listed in ``findings.md`` section 1.4.
+owner, and acknowledged rows outlive both. Each trap that a comment here names was seen to bite.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ import structlog
 from convstore.embedded import binaries as programs
 from convstore.embedded import folder as layout
 from convstore.embedded.binaries import Binaries
-from convstore.embedded.errors import EmbeddedError, FolderInUse, InitFailed, ServerFailed, WrongMajor
+from convstore.embedded.errors import EmbeddedError, FolderInUse, FolderUnusable, InitFailed, ServerFailed, WrongMajor
 from convstore.embedded.folder import Folder, Lock
 from convstore.embedded.identity import SAME, choose, hand_over
 from convstore.embedded.launch import __file__ as _launch_file
@@ -72,9 +71,9 @@ class Cluster:
             Windows, where none of this was tried; elsewhere for programs that cannot use sockets.
         on_wait: called about once a second while the server is not ready yet, as after a crash of a busy server.
 
-    The server dies with the *thread* that starts it if that thread is not the main one on Linux, were it not for the
-    guard process that is then used instead of the parent-death signal: so start it from the main thread if you can.
-    It is tied to no event loop: a loop may end and another go on with the same cluster.
+    Start it from the main thread if you can. On Linux the kernel ends the server when the *thread* that started it ends
+    (prctl(2), PR_SET_PDEATHSIG); started from any other thread, and on other systems, a small guard process that holds
+    the end of a pipe does it instead. It is tied to no event loop: a loop may end and another go on with the cluster.
     """
 
     def __init__(
@@ -151,6 +150,12 @@ class Cluster:
         self._lock = await layout.take(self._folder)
         try:
             await self._bring_up(began)
+        except OSError as error:  # a full disk, a file that another user left
+            await self._abandon()
+            raise FolderUnusable(
+                f"The data folder {self.data_dir} cannot be used: {error}. Free the disk or mend the permissions, or "
+                "choose another folder with --data-dir."
+            ) from error
         except BaseException:
             await self._abandon()
             raise

@@ -72,7 +72,7 @@ class Identity:
 SAME = Identity("same")
 
 
-def _candidates(cluster_owner: int | None) -> Iterator[Identity]:
+def _candidates(cluster_owner: tuple[int, int] | None) -> Iterator[Identity]:
     if sys.platform == "win32":
         yield SAME
         return
@@ -83,10 +83,9 @@ def _candidates(cluster_owner: int | None) -> Iterator[Identity]:
             yield from _namespaces()
         yield SAME
         return
-    if cluster_owner not in (None, 0):
-        yield from (
-            Identity("user", e.pw_name, e.pw_uid, e.pw_gid) for e in pwd.getpwall() if e.pw_uid == cluster_owner
-        )
+    if cluster_owner is not None and cluster_owner[0] != 0:
+        number, group = cluster_owner
+        yield Identity("user", pwd.getpwuid(number).pw_name if _known(number) else str(number), number, group)
         return
     if sys.platform == "linux":
         yield from _namespaces()
@@ -118,10 +117,10 @@ def choose(binaries: Binaries, folder: Folder) -> tuple[Identity, Binaries]:
         NoIdentity: none works; the message says why each did not.
     """
     owner = _owner(folder)
-    if sys.platform != "win32" and os.getuid() != 0 and owner not in (None, os.getuid()):
+    if sys.platform != "win32" and owner is not None and os.getuid() not in (0, owner[0]):
         raise FolderUnusable(
-            f"{folder.cluster} belongs to the user id {owner}, and this process runs as {os.getuid()}. Run convstore "
-            "as that user, or choose another --data-dir."
+            f"{folder.cluster} belongs to the user id {owner[0]}, and this process runs as {os.getuid()}. Run "
+            "convstore as that user, or choose another --data-dir."
         )
     refusals: list[str] = []
     for identity in _candidates(owner):
@@ -138,17 +137,19 @@ def choose(binaries: Binaries, folder: Folder) -> tuple[Identity, Binaries]:
         refusals.append(f"{identity}: {failure}")
     raise NoIdentity(
         "PostgreSQL does not run as root, and no other way was found "
-        f"({'; '.join(refusals) or f'the cluster belongs to the unknown user id {owner}'}). Run convstore as an "
+        f"({'; '.join(refusals) or 'there is no user postgres or nobody'}). Run convstore as an "
         "ordinary user, or give it a data folder that the user postgres or nobody can reach, such as "
         "--data-dir /var/lib/convstore."
     )
 
 
-def _owner(folder: Folder) -> int | None:
+def _owner(folder: Folder) -> tuple[int, int] | None:
+    """User and group of the cluster, if there is one."""
     try:
-        return (folder.cluster / "PG_VERSION").stat().st_uid
+        found = (folder.cluster / "PG_VERSION").stat()
     except FileNotFoundError:
         return None
+    return found.st_uid, found.st_gid
 
 
 def _try(identity: Identity, binaries: Binaries, folder: Folder) -> tuple[str, int]:

@@ -1,6 +1,6 @@
 """What the private server is told, and why. Units as PostgreSQL writes them; every one can be overridden.
 
-Source: the manual's chapter "Server Configuration"; ``findings.md`` section 4.2 for ``jit``.
+Source: the manual's chapter "Server Configuration".
 """
 
 from __future__ import annotations
