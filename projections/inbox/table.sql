@@ -11,6 +11,7 @@ CREATE TABLE inbox_conversation_v1 (
     external_id      text        NULL,
     created          timestamptz NOT NULL,
     created_by       text        NULL,
+    -- Messages for everybody; internal ones are not counted.
     message_count    int         NOT NULL,
     last_updated     timestamptz NOT NULL,
     last_message     timestamptz NOT NULL,
@@ -18,6 +19,8 @@ CREATE TABLE inbox_conversation_v1 (
     last_updated_all timestamptz NOT NULL,
     last_message_all timestamptz NOT NULL,
     last_sender_all  text        NULL,
+    -- Of the last event that changed this row: its version in the stream and its position in the log. What changes only
+    -- one person's copy does not change this row.
     version          int         NOT NULL,
     position         bigint      NOT NULL
 );
@@ -51,9 +54,15 @@ CREATE TABLE inbox_v1 (
     unread           boolean     NOT NULL,
     unread_all       boolean     NOT NULL,
     follow_up        boolean     NOT NULL,
+    -- Versions of the stream: the latest message for everybody by somebody else, and the latest internal one that named
+    -- this person, since the copy came; 0 is none. They tell whether something was posted after what a person has read.
+    public_version   int         NOT NULL,
+    internal_version int         NOT NULL,
     position         bigint      NOT NULL,
     CONSTRAINT inbox_v1_one_copy_each PRIMARY KEY (user_id, conversation_id)
-);
+)
+-- Room on each page, so that marking read, which changes no indexed column, need not touch the indexes.
+WITH (fillfactor = 85);
 -- Whose copies there are of a conversation: participants of one, and the rows that an event of it changes.
 CREATE INDEX inbox_v1_by_conversation ON inbox_v1 (conversation_id, user_id);
 -- A person's list of one folder or of all, newest first, in the view without and with internal messages.
@@ -61,7 +70,7 @@ CREATE INDEX inbox_v1_newest ON inbox_v1 (user_id, last_message DESC, conversati
 CREATE INDEX inbox_v1_newest_all ON inbox_v1 (user_id, last_message_all DESC, conversation_id);
 
 -- A row is how many copies, and how many unread ones, a person has of one type in one partition: always the sums over
--- inbox_v1, kept by the statements that change it.
+-- inbox_v1, kept by the statements that change it. No row for no copies.
 CREATE TABLE inbox_count_v1 (
     user_id      text NOT NULL,
     message_type text NOT NULL,
@@ -70,4 +79,5 @@ CREATE TABLE inbox_count_v1 (
     unread       int  NOT NULL,
     unread_all   int  NOT NULL,
     CONSTRAINT inbox_count_v1_one_each PRIMARY KEY (user_id, message_type, partition)
-);
+)
+WITH (fillfactor = 70);

@@ -16,7 +16,10 @@ async def create_tables(conn: Conn, projection: Projection, schema: str) -> None
     Nothing happens when they are there. The session's search path must begin with the schema.
     """
     async with conn.transaction():
-        if await conn.fetchval("SELECT to_regclass(quote_ident($1) || '.' || $2)", schema, projection.tables[0]) is None:
+        if (
+            await conn.fetchval("SELECT to_regclass(quote_ident($1) || '.' || $2)", schema, projection.tables[0])
+            is None
+        ):
             await conn.execute(projection.table_sql)
             for table in projection.tables:
                 await conn.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON {table} TO {SERVER_ROLE}")

@@ -1,0 +1,104 @@
+"""Checkpoints: how far a read model has come in a partition, on which history of the log, and who may move it.
+
+A checkpoint is moved in the transaction that changes the tables, and only by the holder of its lease: each holder has an
+epoch of its own, and a move names it. So an event has its effect exactly once, whatever dies when; a holder that only
+believes to be one changes nothing.
+"""
+
+from datetime import datetime
+from importlib.resources import files
+from typing import Final
+
+from msgspec import Struct
+
+from convstore.database import Conn
+from convstore.engine.faults import LeaseLost
+from convstore.sql import Statements
+
+sql: Final = Statements(files(__package__) / "statements.sql")
+
+# A holder that moved nothing for so long may have died, in seconds; an idle one need not write to stay the holder.
+LEASE: Final = 5.0
+
+
+class Seen(Struct, frozen=True):
+    """A checkpoint as a look at the database shows it.
+
+    ``lag``: seconds since the next event was recorded, None when there is none. ``lease_over``: the holder, if any,
+    has not moved it for ``LEASE`` seconds. ``now``: the database's clock.
+    """
+
+    projection: str
+    partition: int
+    position: int
+    owner: str
+    epoch: int
+    stopped: str | None
+    head: int
+    lease_over: bool
+    lag: float | None
+    now: datetime
+
+
+class Held(Struct):
+    """A checkpoint whose lease this process has."""
+
+    projection: str
+    partition: int
+    position: int
+    epoch: int
+
+
+async def look(conn: Conn, projections: list[str]) -> list[Seen]:
+    """Give the checkpoints of these read models in all partitions."""
+    return [
+        Seen(
+            projection=row["projection"],
+            partition=row["partition"],
+            position=row["position"],
+            owner=row["owner"],
+            epoch=row["epoch"],
+            stopped=row["stopped"],
+            head=row["head"],
+            lease_over=row["lease_over"],
+            lag=row["lag"],
+            now=row["now"],
+        )
+        for row in await conn.fetch(sql.look, projections)
+    ]
+
+
+async def acquire(conn: Conn, seen: Seen, owner: str) -> Held | None:
+    """Take the lease of a checkpoint that still stands where it was seen; None when it is not free, or moved since."""
+    row = await conn.fetchrow(sql.acquire, seen.projection, seen.partition, seen.position, owner, LEASE)
+    if row is None:
+        return None
+    return Held(projection=seen.projection, partition=seen.partition, position=row["position"], epoch=row["epoch"])
+
+
+async def check_history(conn: Conn, projection: str, partition: int) -> str | None:
+    """Say why a checkpoint does not belong to the log as it is now; None when it does."""
+    row = await conn.fetchrow(sql.history, projection, partition)
+    if row is None:
+        return "it has no checkpoint: run 'convstore migrate'"
+    if row["position"] > row["head"]:
+        return f"it has taken in position {row['position']}, but the log ends at {row['head']}: was it restored?"
+    if row["position"] > 0 and row["hash"] != row["log_hash"]:
+        return f"position {row['position']} belongs to another history of the log: was it restored?"
+    return None
+
+
+async def move(conn: Conn, held: Held, position: int) -> None:
+    """Move a checkpoint forward, inside the transaction that changes the tables, before those changes.
+
+    Raises:
+        LeaseLost: it is not this process's any more, or the log is not the one it stood on.
+    """
+    tag = await conn.execute(sql.move, held.projection, held.partition, held.position, position, held.epoch, LEASE)
+    if tag != "UPDATE 1":
+        raise LeaseLost(f"{held.projection}, partition {held.partition}, epoch {held.epoch}")
+
+
+async def skips(conn: Conn, projection: str, partition: int) -> frozenset[int]:
+    """Give the positions of the events that a read model was told to leave out."""
+    return frozenset(row["position"] for row in await conn.fetch(sql.skips, projection, partition))

@@ -1,0 +1,255 @@
+"""The engine of one process: a runner for each read model and partition, and the answer to "has it been taken in?"."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+import structlog
+
+from convstore.database import SERVER_ROLE, Pool, settings
+from convstore.engine.checkpoint import look, sql
+from convstore.engine.faults import described, is_transient
+from convstore.engine.feed import Source
+from convstore.engine.listener import Listener
+from convstore.engine.owner import new_owner
+from convstore.engine.progress import Progress
+from convstore.engine.runner import Runner
+from convstore.engine.status import ProjectionStatus
+from convstore.projections import Projection, discover
+
+log = structlog.get_logger(__name__)
+
+# How often to look at all checkpoints when nothing is heard, and while somebody waits for another process, in seconds.
+_LOOK: Final = 1.0
+_LOOK_AWAITED: Final = 0.02
+# Runners share at most so many connections; each needs one only while it reads or writes a page.
+_CONNECTIONS: Final = 4
+# Pages in hand get this long to finish at the end, in seconds.
+_PATIENCE: Final = 10.0
+
+
+class Engine:
+    """Carries the log into the read models, whichever process appended, as long as it is started.
+
+    Several processes may run one: for each read model and partition one of them has the lease and works, the others
+    look on and take over when it dies. All of them can ``wait``.
+    """
+
+    def __init__(self, pool: Pool, dsn: str, store: Source, projections: Sequence[Projection] | None = None) -> None:
+        self._server_pool = pool
+        self._dsn = dsn
+        self._store = store
+        self._projections = tuple(discover() if projections is None else projections)
+        self._names = [projection.id for projection in self._projections]
+        self.owner = new_owner()
+        self._progress = {
+            (projection.id, partition): Progress(projection.id, partition)
+            for projection in self._projections
+            for partition in range(store.partitions)
+        }
+        self._by_partition = [
+            [self._progress[name, partition] for name in self._names] for partition in range(store.partitions)
+        ]
+        self._runners: dict[tuple[str, int], Runner] = {}
+        self._listener = Listener(
+            dsn, self.owner, appended=self._appended, taken_in=self._taken_in, look=self._look_soon
+        )
+        self._pool: Pool | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._look_now = asyncio.Event()
+        self._end = asyncio.Event()
+        # How far the database's clock is ahead of this one's, in seconds.
+        self._clock_ahead = 0.0
+
+    async def start(self) -> None:
+        """Begin to work. Read models that had stopped are tried again."""
+        self._pool = await asyncpg.create_pool(
+            self._dsn,
+            min_size=1,
+            max_size=min(_CONNECTIONS, max(2, len(self._progress))),
+            server_settings=settings(
+                role=SERVER_ROLE,
+                application="convstore engine",
+                # Read models are derived: what a crash takes away is replayed from the log, where checkpoints point to.
+                synchronous_commit="off",
+                # The statements take arrays, whose length the planner guesses; on a small or new table it would rather
+                # read all of it, and a plan, once kept, stays (findings.md section 4.2).
+                enable_seqscan="off",
+            ),
+            # Nothing is left on a connection that the next runner would have to be kept from.
+            reset=_leave_as_is,
+        )
+        for projection in self._projections:
+            for partition in range(self._store.partitions):
+                key = projection.id, partition
+                self._runners[key] = Runner(
+                    projection,
+                    self._progress[key],
+                    owner=self.owner,
+                    borrow=self._pool.acquire,
+                    source=self._store,
+                    age=self._age,
+                    took_in=self._say,
+                )
+        await self._look()
+        self._store.on_append.append(self._appended)
+        work = [self._listener.run(), self._keep_looking(), *(runner.run() for runner in self._runners.values())]
+        self._tasks = [asyncio.create_task(each) for each in work]
+        for task in self._tasks:
+            task.add_done_callback(_report)
+        for runner in self._runners.values():
+            runner.wake()
+
+    async def stop(self) -> None:
+        """End after the pages in hand, give the leases back, and let nobody wait any longer."""
+        if self._pool is None:
+            return
+        if self._appended in self._store.on_append:
+            self._store.on_append.remove(self._appended)
+        self._end.set()
+        self._look_now.set()
+        for runner in self._runners.values():
+            runner.finish()
+        await self._finished(self._tasks[1:])
+        with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            # If it fails, the leases run out.
+            await self._pool.execute(sql.release, self.owner)
+        self._listener.finish()
+        await self._finished(self._tasks[:1])
+        self._tasks.clear()
+        for progress in self._progress.values():
+            progress.give_up()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._pool.close(), _PATIENCE)
+        self._pool = None
+
+    async def wait(self, partition: int, position: int, timeout: float = 1.0) -> bool:  # noqa: ASYNC109 - bounded wait is the point
+        """Wait until all read models have taken this position in; true if they have, false after ``timeout`` seconds.
+
+        False at once when one of them is known to stand still, or to be more than a second behind.
+        """
+        waiting: list[asyncio.Future[bool]] = []
+        for progress in self._by_partition[partition]:
+            if progress.position < position:
+                if progress.hopeless:
+                    for future in waiting:
+                        future.cancel()
+                    return False
+                waiting.append(progress.wait(position))
+                if not progress.local:
+                    self._look_soon()
+        if not waiting:
+            return True
+        try:
+            async with asyncio.timeout(timeout):
+                for future in waiting:
+                    if not await future:
+                        return False
+        except TimeoutError:
+            return False
+        finally:
+            for future in waiting:
+                future.cancel()
+        return True
+
+    def status(self) -> list[ProjectionStatus]:
+        """Give where each read model stands in each partition, as this process knows it: at most a second old."""
+        return [
+            ProjectionStatus(
+                projection=progress.projection,
+                partition=progress.partition,
+                position=progress.position,
+                head=progress.head,
+                seconds=progress.lag,
+                rate=progress.rate if progress.local else None,
+                stopped=progress.stopped,
+                error=progress.error,
+                owner=progress.owner,
+                mine=progress.local,
+            )
+            for progress in self._progress.values()
+        ]
+
+    async def resume(self, projection: str) -> None:
+        """Let a read model (such as ``inbox_v1``) try again where it stands still, in whichever process it runs."""
+        await self._server_pool.execute(sql.resume, projection)
+        self._look_soon()
+
+    def positions(self) -> dict[str, tuple[int, ...]]:
+        """Give the positions that each read model has reached, by partition."""
+        return {
+            name: tuple(self._progress[name, partition].position for partition in range(self._store.partitions))
+            for name in self._names
+        }
+
+    def _appended(self, partition: int, position: int) -> None:
+        for progress in self._by_partition[partition]:
+            if position > progress.head:
+                progress.appended(position)
+                if runner := self._runners.get((progress.projection, partition)):
+                    runner.wake()
+
+    def _taken_in(self, projection: str, partition: int, position: int) -> None:
+        progress = self._progress.get((projection, partition))
+        if progress is not None and not progress.local:
+            progress.reached(position)
+
+    def _say(self, progress: Progress) -> None:
+        self._listener.say(progress.projection, progress.partition, progress.position)
+
+    def _age(self, recorded_at: datetime) -> float:
+        return time.time() + self._clock_ahead - recorded_at.timestamp()
+
+    def _look_soon(self) -> None:
+        self._look_now.set()
+
+    async def _keep_looking(self) -> None:
+        """Look at the checkpoints: every second, in case something was not heard; often while somebody waits for others."""
+        while not self._end.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._look_now.wait(), _LOOK)
+            self._look_now.clear()
+            try:
+                await self._look()
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                log.warning("engine.cannot_look", error=described(error))
+                await asyncio.sleep(_LOOK_AWAITED)
+                continue
+            if any(progress.awaited and not progress.local for progress in self._progress.values()):
+                await asyncio.sleep(_LOOK_AWAITED)
+                self._look_now.set()
+
+    async def _look(self) -> None:
+        assert self._pool is not None  # noqa: S101 - only while started
+        async with self._pool.acquire() as conn:
+            rows = await look(conn, self._names)
+        if rows:
+            self._clock_ahead = rows[0].now.timestamp() - time.time()
+        for row in rows:
+            if runner := self._runners.get((row.projection, row.partition)):
+                runner.seen(row)
+
+    async def _finished(self, tasks: list[asyncio.Task[None]]) -> None:
+        """Wait for tasks that were told to end; those that do not are cancelled."""
+        if not tasks:
+            return
+        _, late = await asyncio.wait(tasks, timeout=_PATIENCE)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _leave_as_is(_conn: object) -> None:
+    pass
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    """Tell of a task that ended by an error: nothing in it may end so, and silence would look like health."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.critical("engine.task_failed", error=described(error))

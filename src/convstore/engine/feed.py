@@ -1,0 +1,102 @@
+"""Gives a runner or a replay the next page of a partition: from memory when it can, else from the log, reading ahead."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol, TypeAlias
+
+from convstore.database import Conn
+from convstore.engine.faults import ProjectionStopped, described, is_transient
+from convstore.engine.page import EVENTS, cut
+from convstore.log.read import read_partition
+from convstore.log.recorded import Recorded
+
+Borrow: TypeAlias = Callable[[], AbstractAsyncContextManager[Conn]]
+
+
+class Source(Protocol):
+    """What the engine needs of the store that appends in this process."""
+
+    @property
+    def partitions(self) -> int:
+        """How many partitions the log has."""
+
+    @property
+    def on_append(self) -> list[Callable[[int, int], None]]:
+        """Whom it tells of each batch: partition and position."""
+
+    def recent(self, partition: int, after: int, limit: int) -> Sequence[Recorded] | None:
+        """Give the events after a position, at most so many, if this process appended them lately; None if it cannot."""
+
+
+class Feed:
+    """The pages of one partition, in order. Reads ahead while pages come full: then there is more, and it is wanted."""
+
+    def __init__(self, borrow: Borrow, partition: int, source: Source | None = None, *, events: int = EVENTS) -> None:
+        self._borrow = borrow
+        self._partition = partition
+        self._source = source
+        self._events = events
+        self._rest: Sequence[Recorded] = ()
+        self._ahead: asyncio.Task[list[Recorded]] | None = None
+        self._ahead_of = 0
+
+    async def page(self, after: int, until: int) -> Sequence[Recorded]:
+        """Give some events after a position, up to another at most, in order; empty when there are none.
+
+        Raises:
+            ProjectionStopped: the next one cannot be decoded.
+        """
+        if until <= after:
+            return ()
+        events = self._kept(after) or self._recent(after) or await self._read(after)
+        page = events if events and events[-1].position <= until else events[: until - after]
+        page = cut(page)
+        self._rest = events[len(page) :]
+        return page
+
+    async def close(self) -> None:
+        """Read no further."""
+        self._rest = ()
+        if self._ahead is not None:
+            self._ahead.cancel()
+            await asyncio.gather(self._ahead, return_exceptions=True)
+            self._ahead = None
+
+    def _kept(self, after: int) -> Sequence[Recorded]:
+        """Give what the last page left over."""
+        return self._rest if self._rest and self._rest[0].position == after + 1 else ()
+
+    def _recent(self, after: int) -> Sequence[Recorded]:
+        events = self._source.recent(self._partition, after, self._events) if self._source is not None else None
+        return events if events and events[0].position == after + 1 else ()
+
+    async def _read(self, after: int) -> Sequence[Recorded]:
+        events: list[Recorded] = []
+        if self._ahead is not None:
+            ahead, self._ahead = self._ahead, None
+            if self._ahead_of == after:
+                events = await ahead
+            else:
+                ahead.cancel()
+                await asyncio.gather(ahead, return_exceptions=True)
+        # Nothing ahead then does not mean nothing now.
+        events = events or await self._read_some(after)
+        if len(events) == self._events:
+            self._ahead_of = events[-1].position
+            self._ahead = asyncio.create_task(self._read_some(self._ahead_of))
+        return events
+
+    async def _read_some(self, after: int) -> list[Recorded]:
+        """Read a page, a smaller one when an event in it cannot be decoded: what comes before it is still given."""
+        limit = self._events
+        while True:
+            try:
+                async with self._borrow() as conn:
+                    return await read_partition(conn, self._partition, after, limit)
+            except Exception as error:
+                if is_transient(error):
+                    raise
+                if limit == 1:
+                    raise ProjectionStopped(f"position {after + 1} cannot be read: {described(error)}") from error
+                limit //= 2

@@ -1,0 +1,145 @@
+-- Checkpoints: how far a read model has come in a partition, on which history, and which process may move it.
+
+-- look --
+-- All checkpoints of these read models with what there is to know about them, for status and for waiting.
+-- lag: seconds since the next event was recorded; NULL when there is none.
+--   $1 projection[]
+SELECT c.projection, c.partition, c.position, c.owner, c.epoch, c.stopped, h.position AS head,
+       c.lease_until < clock_timestamp() AS lease_over,
+       extract(epoch FROM clock_timestamp() - e.recorded_at)::float8 AS lag, clock_timestamp() AS now
+  FROM checkpoint c
+  JOIN head h
+    ON h.partition = c.partition
+  LEFT JOIN event e
+    ON e.partition = c.partition
+   AND e.position = c.position + 1
+ WHERE c.projection = ANY ($1::text[])
+ ORDER BY c.projection, c.partition;
+
+-- acquire --
+-- Takes the lease of a checkpoint that stands at this position, if it is free: never held, given back, run out, or ours.
+-- The new epoch keeps out whoever had it before. A row that is locked belongs to somebody at work. What stood still is
+-- tried again: whoever must not try does not ask.
+--   $1 projection  $2 partition  $3 position  $4 owner  $5 lease in seconds
+UPDATE checkpoint AS c
+   SET owner       = $4,
+       epoch       = c.epoch + 1,
+       lease_until = clock_timestamp() + make_interval(secs => $5::float8),
+       stopped     = NULL
+  FROM (SELECT f.projection, f.partition
+          FROM checkpoint AS f
+         WHERE f.projection = $1
+           AND f.partition = $2
+           FOR UPDATE SKIP LOCKED) AS free
+ WHERE c.projection = free.projection
+   AND c.partition = free.partition
+   AND c.position = $3
+   AND (c.owner IN ('', $4) OR c.lease_until < clock_timestamp())
+RETURNING c.position, c.epoch;
+
+-- history --
+-- What a checkpoint stands on, beside what the log has there: they differ when the log was restored from a backup, or
+-- lost its end in a failover.
+--   $1 projection  $2 partition
+SELECT c.position, c.hash, h.position AS head,
+       (SELECT b.hash
+          FROM batch b
+         WHERE b.partition = c.partition
+           AND b.last_position >= c.position
+         ORDER BY b.last_position
+         LIMIT 1) AS log_hash
+  FROM checkpoint c
+  JOIN head h
+    ON h.partition = c.partition
+ WHERE c.projection = $1
+   AND c.partition = $2;
+
+-- move --
+-- Moves a checkpoint forward and renews the lease; nothing, when somebody else has taken it over, or the log is not the
+-- one it stood on. Runs first in its transaction: the lock on the row keeps any other runner out until the end of it.
+--   $1 projection  $2 partition  $3 position now  $4 position then  $5 epoch  $6 lease in seconds
+UPDATE checkpoint AS c
+   SET position    = $4,
+       hash        = (SELECT b.hash
+                        FROM batch b
+                       WHERE b.partition = $2
+                         AND b.last_position >= $4
+                       ORDER BY b.last_position
+                       LIMIT 1),
+       lease_until = clock_timestamp() + make_interval(secs => $6::float8),
+       moved_at    = clock_timestamp()
+ WHERE c.projection = $1
+   AND c.partition = $2
+   AND c.position = $3
+   AND c.epoch = $5
+   AND (c.position = 0
+        OR c.hash = (SELECT b.hash
+                       FROM batch b
+                      WHERE b.partition = $2
+                        AND b.last_position >= $3
+                      ORDER BY b.last_position
+                      LIMIT 1));
+
+-- stop --
+-- Notes why a read model stands still in a partition.
+--   $1 projection  $2 partition  $3 epoch  $4 reason
+UPDATE checkpoint
+   SET stopped = $4
+ WHERE projection = $1
+   AND partition = $2
+   AND epoch = $3;
+
+-- resume --
+-- Lets a read model try again where it stands still, whoever runs it.
+--   $1 projection
+UPDATE checkpoint
+   SET stopped = NULL
+ WHERE projection = $1
+   AND stopped IS NOT NULL;
+
+-- release --
+-- Gives all leases of a process back, so that another may take over at once.
+--   $1 owner
+UPDATE checkpoint
+   SET owner       = '',
+       lease_until = '-infinity'
+ WHERE owner = $1;
+
+-- skips --
+-- The events that a read model was told to leave out in a partition.
+--   $1 projection  $2 partition
+SELECT position
+  FROM projection_skip
+ WHERE projection = $1
+   AND partition = $2;
+
+-- skip --
+-- Notes that a read model is to leave out the event it stands still before; nothing when it does not stand there.
+--   $1 projection  $2 partition  $3 position  $4 by whom
+INSERT INTO projection_skip (projection, partition, position, stream, version, type, reason, skipped_by)
+SELECT c.projection, c.partition, e.position, e.stream, e.version, e.type, c.stopped, $4
+  FROM checkpoint c
+  JOIN event e
+    ON e.partition = c.partition
+   AND e.position = c.position + 1
+ WHERE c.projection = $1
+   AND c.partition = $2
+   AND e.position = $3
+   AND c.stopped IS NOT NULL
+RETURNING position;
+
+-- resume_at --
+-- Lets a read model go on in one partition.
+--   $1 projection  $2 partition
+UPDATE checkpoint
+   SET stopped = NULL
+ WHERE projection = $1
+   AND partition = $2;
+
+-- place --
+-- Which event stands at a position: to name one that cannot be decoded.
+--   $1 partition  $2 position
+SELECT stream, version, type
+  FROM event
+ WHERE partition = $1
+   AND position = $2;
