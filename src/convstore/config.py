@@ -73,7 +73,9 @@ class Settings(Where):
             ConfigError: says which setting, its value, and what it may be.
         """
         if not _CONTEXT_PATH.fullmatch(self.context_path):
-            raise ConfigError(f"context-path {self.context_path!r}: say it with a leading slash and no trailing one, /demo.")
+            raise ConfigError(
+                f"context-path {self.context_path!r}: say it with a leading slash and no trailing one, /demo."
+            )
         for name, low, high in (
             ("port", 0, 65_535),
             ("workers", 1, 256),

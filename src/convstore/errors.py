@@ -61,15 +61,15 @@ class AccessDenied(Refused):
 
 
 class InternalNotAllowed(Refused):
-    """Not authorized to send internal messages"""  # noqa: D400, D415 - DHIS2's text, to the letter
+    """Not authorized to send internal messages"""  # noqa: D415 - DHIS2's text, to the letter
 
 
 class DeleteNotAllowed(Refused):
-    """Access is denied, requires one Authority from [F_METADATA_IMPORT]"""  # noqa: D400, D415 - DHIS2's text
+    """Access is denied, requires one Authority from [F_METADATA_IMPORT]"""  # noqa: D415 - DHIS2's text
 
 
 class SystemSendNotAllowed(Refused):
-    """Access is denied, requires one Authority from [F_SEND_SYSTEM_MESSAGE]"""  # noqa: D400, D415 - in DHIS2's manner
+    """Access is denied, requires one Authority from [F_SEND_SYSTEM_MESSAGE]"""  # noqa: D415 - in DHIS2's manner
 
 
 class NoRecipients(Refused):
@@ -89,7 +89,7 @@ class ExternalIdTooLong(Refused):
 
 
 class NotInFeedbackGroup(Refused):
-    """User provided is not a member of the system's feedback recipient group"""  # noqa: D400, D415 - DHIS2's text
+    """User provided is not a member of the system's feedback recipient group"""  # noqa: D415 - DHIS2's text
 
 
 class UnknownUnit(Refused):

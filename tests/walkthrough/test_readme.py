@@ -81,7 +81,9 @@ def test_every_line_answers_what_the_readme_says(server: str, folder: Path) -> N
     separator = "=== end of answer ==="
     script = "\n".join(f"{command.replace(_PRINTED_AT, server)}\necho; echo '{separator}'" for command, _ in steps)
 
-    done = subprocess.run(["bash", "-euo", "pipefail"], input=script, capture_output=True, text=True, cwd=folder, check=False)
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail"], input=script, capture_output=True, text=True, cwd=folder, check=False
+    )
 
     assert 0 == done.returncode, done.stderr
     answers = done.stdout.split(separator)

@@ -15,10 +15,10 @@ from cyclopts.config import Env, Toml
 import convstore
 from convstore import logs
 from convstore.cli import directory, log, user, verify
+from convstore.cli.connection import owner_dsn
 from convstore.cli.loop import run
 from convstore.cli.serve import serve
 from convstore.config import DEFAULT_FILE, ENVIRONMENT_PREFIX, Settings, Where, check_file
-from convstore.cli.connection import owner_dsn
 from convstore.embedded import EmbeddedError
 from convstore.errors import ConfigError, ConvstoreError
 from convstore.migrate import migrate as bring_up

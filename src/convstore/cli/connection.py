@@ -49,5 +49,8 @@ async def store_dsn(dsn: str | None, data_dir: Path | None) -> AsyncIterator[str
 @asynccontextmanager
 async def opened(dsn: str | None, data_dir: Path | None) -> AsyncIterator[Pool]:
     """Give connections that work as the server does, to a store with this release's schema."""
-    async with store_dsn(dsn, data_dir) as address, await open_pool(address, size=4, application="convstore cli") as pool:
+    async with (
+        store_dsn(dsn, data_dir) as address,
+        await open_pool(address, size=4, application="convstore cli") as pool,
+    ):
         yield pool

@@ -58,7 +58,9 @@ def serve(
         Leave the schema as it is: somebody else migrates it.
     """
     if demo == 1 and not _is_loopback(settings.host):
-        raise ConfigError(f"--demo has well-known passwords, and host {settings.host} is open to others. Say --demo twice if you mean it.")
+        raise ConfigError(
+            f"--demo has well-known passwords, and {settings.host} is open to others. Say --demo twice if you mean it."
+        )
     run(_serve(settings, with_demo=demo > 0, migrates=not no_migrate))
 
 
