@@ -2,8 +2,8 @@
 
 Requests that concern the same conversation belong together: a later one was decided on what an earlier one would make
 of it. So requests that share streams form a *group*, which is appended as a whole or, when one of its streams turns
-out to have moved, decided again as a whole. The append function judges groups; which of their requests were refused or had
-nothing to do, it need not know (migrations/0001_log.sql).
+out to have moved, decided again as a whole. The append function judges groups; which of their requests were refused or
+had nothing to do, it need not know (migrations/0001_log.sql).
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from convstore.log.recorded import Recorded
 from convstore.log.states import cost
 
 _result_encoder: Final = msgspec.json.Encoder()
-_result_decoder: Final = msgspec.json.Decoder(tuple[Decided, ...])
+decode_result: Final = msgspec.json.Decoder(tuple[Decided, ...]).decode
 
 
 @dataclass(slots=True, eq=False)
@@ -209,7 +209,7 @@ class Batch:
             request = verdict.request
             if (stored := used.get(id(request))) is not None:
                 digest, result = stored
-                outcome = Outcome(self.partition, position, (), _result_decoder.decode(result), replayed=True)
+                outcome = Outcome(self.partition, position, (), decode_result(result), replayed=True)
                 request.replay(outcome, digest)
             elif self._root(verdict.stream) in stale_groups:
                 settled.stale.append(request)

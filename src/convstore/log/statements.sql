@@ -78,6 +78,18 @@ ON CONFLICT (partition, stream) DO UPDATE
        state = excluded.state
  WHERE s.version <= excluded.version;
 
+-- recall --
+-- What a key was used for: one row per partition that a request with it was carried out in.
+--   $1 account  $2 key  $3 number of partitions
+SELECT k.partition, k.digest, k.result, h.position
+  FROM generate_series(0, $3 - 1) AS n (partition)
+  JOIN idempotency_key k
+    ON k.partition = n.partition
+   AND k.account = $1
+   AND k.key = $2
+  JOIN head h
+    ON h.partition = k.partition;
+
 -- forget_keys --
 --   $1 partition  $2 older than  $3 at most
 SELECT forget_keys($1, $2, $3);

@@ -15,9 +15,10 @@ from convstore.domain.commands import ConversationCommand
 from convstore.domain.conversation import Conversation
 from convstore.domain.snapshot import encode_state
 from convstore.domain.uid import Uid
-from convstore.errors import BadText, Busy, ConfigError
+from convstore.errors import BadText, Busy, ConfigError, KeyReused
 from convstore.log import cursor, read
 from convstore.log.appender import Appender, Counters
+from convstore.log.batch import decode_result
 from convstore.log.codec import encode_meta
 from convstore.log.outcome import Decided, IdempotencyKey, Outcome
 from convstore.log.read import sql
@@ -174,6 +175,27 @@ class Store:
             _check_text(key.account, key.key)
         _check_text(*(command.conversation_id for command in commands))
         return await self._appenders[partition].submit(commands, encode_meta(meta), key)
+
+    async def recall(self, key: IdempotencyKey) -> dict[int, Outcome]:
+        """Give what became of a request when it was carried out, by partition; empty: it was not, as far as is known.
+
+        For callers who would otherwise check a repeated request on what its first time left behind. ``submit`` has the
+        last word: it finds out, too, what was carried out in between.
+
+        Raises:
+            KeyReused: the key was used before, with another request.
+            BadText: the account or the key holds NUL or a lone surrogate.
+        """
+        _check_text(key.account, key.key)
+        rows = await self._pool.fetch(sql.recall, key.account, key.key, self.partitions)
+        if any(row["digest"] != key.digest for row in rows):
+            raise KeyReused
+        return {
+            row["partition"]: Outcome(
+                row["partition"], row["position"], (), decode_result(row["result"]), replayed=True
+            )
+            for row in rows
+        }
 
     async def states(self, wanted: Iterable[Uid]) -> dict[Uid, Conversation]:
         """Give the states of these conversations as the log has them now; unknown and deleted ones are left out."""
