@@ -24,6 +24,7 @@ RETIRED: Final[Mapping[type[Struct], Upcast]] = {}
 _NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 _encoder = msgspec.json.Encoder()
+_meta_decoder = msgspec.json.Decoder(Meta)
 
 
 class Codec:
@@ -40,13 +41,29 @@ class Codec:
         Raises:
             LogCorrupt: it is no event of this release or an earlier one. The text is not quoted: these are letters.
         """
-        try:
-            event = self._decoder.decode(data)
-        except (msgspec.DecodeError, UnicodeEncodeError) as e:
-            raise LogCorrupt(f"An event cannot be read: {e}.") from e
+        event = self._stored(data)
         if self._retired and (upcast := self._retired.get(type(event))) is not None:
             return upcast(event)
         return event  # type: ignore[no-any-return]  # the decoder's union is built at run time
+
+    def check(self, tag: str, data: str, meta: str) -> None:
+        """See that what is stored of an event can be read, and is the kind of event that its column says.
+
+        Raises:
+            LogCorrupt: it is not.
+        """
+        if (stored := tag_of(self._stored(data))) != tag:
+            raise LogCorrupt(f"The text is of type {stored}, the column says {tag}.")
+        try:
+            _meta_decoder.decode(meta)
+        except (msgspec.DecodeError, UnicodeEncodeError) as e:
+            raise LogCorrupt(f"The circumstances cannot be read: {e}.") from e
+
+    def _stored(self, data: str) -> Any:
+        try:
+            return self._decoder.decode(data)
+        except (msgspec.DecodeError, UnicodeEncodeError) as e:
+            raise LogCorrupt(f"The text cannot be read: {e}.") from e
 
 
 def encode(event: ConversationEvent) -> tuple[str, str]:
