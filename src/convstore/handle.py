@@ -8,7 +8,7 @@ from typing import Final, Protocol
 from msgspec import Struct
 
 from convstore.domain.commands import ConversationCommand
-from convstore.log.outcome import Decided, IdempotencyKey, Outcome
+from convstore.log.outcome import IdempotencyKey, Outcome
 from convstore.log.recorded import Meta
 from convstore.log.store import Store
 
@@ -31,10 +31,12 @@ class Handled(Struct, frozen=True):
 
 
 class HandledMany(Struct, frozen=True):
-    """What became of commands of several partitions: an outcome for each, a ``decided`` per command, in their order."""
+    """What became of commands of several partitions: one outcome for each.
+
+    With a key that was used before, an outcome has one ``decided`` per command of that time: another number, maybe.
+    """
 
     outcomes: tuple[Outcome, ...]
-    decided: tuple[Decided, ...]
     reflected: bool
 
 
@@ -73,11 +75,11 @@ async def handle_many(
     Raises:
         Refused, KeyReused, BadText, Busy: as ``Store.submit`` does, for the first partition that failed when all ended.
     """
-    places: defaultdict[int, list[int]] = defaultdict(list)
-    for place, command in enumerate(commands):
-        places[store.partition_of(command.conversation_id)].append(place)
+    by_partition: defaultdict[int, list[ConversationCommand]] = defaultdict(list)
+    for command in commands:
+        by_partition[store.partition_of(command.conversation_id)].append(command)
     handled = await asyncio.gather(
-        *(handle(store, engine, [commands[place] for place in here], meta, key, wait=wait) for here in places.values()),
+        *(handle(store, engine, here, meta, key, wait=wait) for here in by_partition.values()),
         return_exceptions=True,
     )
     done: list[Handled] = []
@@ -85,13 +87,7 @@ async def handle_many(
         if isinstance(result, BaseException):
             raise result
         done.append(result)
-    decided = {
-        place: one
-        for here, result in zip(places.values(), done, strict=True)
-        for place, one in zip(here, result.outcome.decided, strict=True)
-    }
     return HandledMany(
         outcomes=tuple(result.outcome for result in done),
-        decided=tuple(decided[place] for place in range(len(commands))),
         reflected=all(result.reflected for result in done),
     )
