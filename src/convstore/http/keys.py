@@ -26,3 +26,6 @@ VERSION = web.RequestKey("version", int)
 SUFFIX = web.RequestKey("suffix", str)
 
 REQUEST_ID = web.RequestKey("request_id", str)
+
+# Headers that the answer gets, whatever becomes of it: filled by whoever knows them.
+HEADERS: web.RequestKey[dict[str, str]] = web.RequestKey("headers")

@@ -1,9 +1,37 @@
-"""All routes, in one place: the table of contract section 1.5 and its neighbours. What serves each is imported here."""
+"""All routes, in one place: the table of contract section 1.5 and its neighbours."""
 
+from convstore.http import changes, marks, removal, sending, system
 from convstore.http.router import Route
 
+_MC = "messageConversations"
+
 # Below /api and /api/NN.
-API: tuple[Route, ...] = ()
+API = (
+    Route("GET", "", system.entry, documents=False),
+    Route("GET", "resources", system.resources),
+    Route("GET", "system/info", system.info),
+    Route("GET", "system/id", system.new_ids),
+    Route("GET", "ping", system.ping, documents=False),
+    Route("GET", "health/live", system.alive, documents=False, public=True),
+    # Conversations, in the order of the contract's table.
+    Route("POST", _MC, sending.send),
+    Route("POST", f"{_MC}/{{uid}}", sending.reply),
+    Route("POST", f"{_MC}/{{uid}}/recipients", sending.add_recipients),
+    Route("POST", f"{_MC}/feedback", sending.feedback),
+    Route("POST", f"{_MC}/{{uid}}/priority", changes.set_priority),
+    Route("POST", f"{_MC}/{{uid}}/status", changes.set_status),
+    Route("POST", f"{_MC}/{{uid}}/assign", changes.assign),
+    Route("DELETE", f"{_MC}/{{uid}}/assign", changes.unassign),
+    Route("POST", f"{_MC}/read", marks.read),
+    Route("POST", f"{_MC}/unread", marks.unread),
+    Route("POST", f"{_MC}/{{uid}}/read", marks.read_one),
+    Route("POST", f"{_MC}/{{uid}}/unread", marks.unread_one),
+    Route("POST", f"{_MC}/followup", marks.follow_up),
+    Route("POST", f"{_MC}/unfollowup", marks.unfollow),
+    Route("DELETE", f"{_MC}/{{uid}}/{{userUid}}", removal.remove_participant),
+    Route("DELETE", _MC, removal.remove_from_many),
+    Route("DELETE", f"{_MC}/{{uid}}", removal.delete),
+)
 
 # Directly below the context path.
-OUTSIDE: tuple[Route, ...] = ()
+OUTSIDE = (Route("GET", "", system.front, documents=False, public=True),)

@@ -1,0 +1,104 @@
+"""The application: one request's way from the socket to its handler and back."""
+
+import re
+import secrets
+import time
+from http import HTTPStatus
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from convstore.backend import Backend
+from convstore.http import routes
+from convstore.http.auth import authenticate
+from convstore.http.errors import Problem, speak
+from convstore.http.keys import BACKEND, CALLER, FORMAT, HEADERS, PROXIES, REQUEST_ID, SUFFIX, VERSION
+from convstore.http.links import networks
+from convstore.http.negotiation import Format, negotiate
+from convstore.http.router import Found, Router
+from convstore.http.texts import check_percent_encoded
+
+_ROUTER = web.AppKey("router", Router)
+_FOUND = web.RequestKey("found", Found)
+_ACCEPTABLE = web.RequestKey("acceptable", bool)
+
+# A request id of the client's that may stand in our log and be given back.
+_SANE_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,64}")
+
+log = structlog.get_logger()
+
+
+def make_app(backend: Backend) -> web.Application:
+    """Make the application that serves a backend, which is open and stays so until the application is cleaned up.
+
+    Raises:
+        ConfigError: the settings name a proxy that is neither an address nor a network.
+    """
+    settings = backend.settings
+    app = web.Application(middlewares=[_observe, speak], client_max_size=settings.max_body)
+    app[BACKEND] = backend
+    app[PROXIES] = networks(settings.trusted_proxies)
+    app[_ROUTER] = Router(routes.API, outside=routes.OUTSIDE, context_path=settings.context_path)
+    app.router.add_route("*", "/{path:.*}", _dispatch)
+    return app
+
+
+@web.middleware
+async def _observe(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Find out what is asked for and in which format, and leave one line in the log when it was answered.
+
+    The line has the route, never the path or the query: those may hold what people wrote.
+    """
+    started = time.perf_counter()
+    sent = request.headers.get("X-Request-ID", "")
+    request[HEADERS] = {}
+    request[REQUEST_ID] = sent if _SANE_ID.fullmatch(sent) else secrets.token_hex(8)
+    found = request.app[_ROUTER].find(request.method, request.rel_url.raw_path)
+    request[_FOUND] = found
+    request[VERSION] = found.version
+    request[SUFFIX] = found.suffix
+    accept = ", ".join(request.headers.getall("Accept", ()))
+    wanted = negotiate(found.suffix, accept, request.headers.get("Content-Type"))
+    request[_ACCEPTABLE] = wanted is not None
+    request[FORMAT] = wanted or Format.JSON
+    response = await handler(request)
+    if not response.prepared:
+        response.headers.update(request[HEADERS])
+        response.headers["X-Request-ID"] = request[REQUEST_ID]
+        # What anybody may see differs from person to person and from minute to minute (contract section 1.3).
+        response.headers.setdefault("Cache-Control", "no-cache, private")
+        response.headers["X-Content-Type-Options"] = "nosniff"
+    log.info(
+        "request.served",
+        request_id=request[REQUEST_ID],
+        method=request.method,
+        route=found.route.path if found.route is not None else None,
+        status=response.status,
+        user=request[CALLER].id if CALLER in request else None,
+        took_ms=round((time.perf_counter() - started) * 1000, 1),
+    )
+    return response
+
+
+async def _dispatch(request: web.Request) -> web.StreamResponse:
+    """Serve a request: who asks, what for, in a format that we have; then the route's own handler."""
+    found = request[_FOUND]
+    route = found.route
+    # Before anything else is said: whoever is nobody learns nothing, not even which paths there are.
+    if found.api and (route is None or not route.public):
+        request[CALLER] = await authenticate(request)
+    if route is None and found.allowed:
+        raise Problem(
+            HTTPStatus.METHOD_NOT_ALLOWED,
+            f"Request method '{request.method}' is not supported",
+            headers={"Allow": ", ".join(found.allowed)},
+        )
+    if route is None:
+        raise Problem(HTTPStatus.NOT_FOUND, "There is nothing at this path", "E1005")
+    if route.documents and not request[_ACCEPTABLE]:
+        raise Problem(HTTPStatus.NOT_ACCEPTABLE, "Only application/json and application/xml can be given")
+    check_percent_encoded(request.rel_url.raw_path)
+    check_percent_encoded(request.rel_url.raw_query_string)
+    request.match_info.update(found.parameters)
+    return await route.handler(request)

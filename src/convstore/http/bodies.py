@@ -1,0 +1,138 @@
+"""Request bodies: message documents in JSON and XML, lists of uids, plain texts (contract section 1.6)."""
+
+import codecs
+import re
+from collections.abc import Iterable
+from typing import TypeVar
+
+import msgspec
+from aiohttp import web
+from msgspec import Struct
+
+from convstore.http import xml_body
+from convstore.http.errors import Problem
+from convstore.http.incoming import Document
+from convstore.http.negotiation import is_json, is_xml, media_type
+from convstore.http.texts import check_escapes, decoded
+
+Decoded = TypeVar("Decoded")
+
+# The labels of text encodings that are taken. Not whatever Python knows under a name: some of those (idna,
+# unicode_escape) are slow or are no encodings of texts, and each unknown name stays in a cache for ever.
+_LABELS = re.compile(
+    r"utf-?(8|(16|32)(-?[lb]e)?)|(us-)?ascii|iso-?8859-\d{1,2}|latin-?1|(windows-|cp)125\d|koi8-[ru]"
+    r"|gb18030|gbk|gb2312|big5|shift_jis|euc-jp|euc-kr"
+)
+
+
+class _Reference(Struct):
+    id: str | None = None
+
+
+class _Message(Struct, rename="camel"):
+    subject: str | None = None
+    text: str | None = None
+    users: list[_Reference | None] | None = None
+    user_groups: list[_Reference | None] | None = None
+    organisation_units: list[_Reference | None] | None = None
+    # The manual writes bare strings, DHIS2 wants objects: both are taken (contract section 1.6).
+    attachments: list[_Reference | str | None] | None = None
+
+
+_message_decoder = msgspec.json.Decoder(_Message)
+_ids_decoder = msgspec.json.Decoder(list[str | None] | None)
+
+
+async def read_document(request: web.Request, *, malformed: int) -> Document:
+    """Read a message document, in JSON or XML; ``malformed`` is the status for one that cannot be parsed.
+
+    Raises:
+        Problem: 415, it is in another format; 400, there is none; ``malformed``, it is not what it should be.
+        BadText: it holds what cannot be stored.
+    """
+    name = media_type(request.headers.get("Content-Type", ""))
+    if is_json(name):
+        return _from_json(await _body(request), malformed)
+    if is_xml(name):
+        charset = _encoding(request) if request.charset is not None else None
+        try:
+            return xml_body.parse(await _body(request), charset)
+        except xml_body.MalformedXml as error:
+            raise Problem(malformed, f"XML parse error: {error}") from None
+    raise _unsupported(request)
+
+
+async def read_ids(request: web.Request) -> tuple[str, ...]:
+    """Read a JSON list of uids, each once, in the order given; empty ones are left out.
+
+    Raises:
+        Problem: 415, it is not JSON; 400, it is no list of strings, or there is none.
+        BadText: it holds what cannot be stored.
+    """
+    if not is_json(media_type(request.headers.get("Content-Type", ""))):
+        raise _unsupported(request)
+    ids = _decoded_json(_ids_decoder, await _body(request), 400)
+    return tuple(dict.fromkeys(uid for uid in ids or () if uid))
+
+
+async def read_text(request: web.Request) -> str:
+    """Read a text that stands for itself, in the encoding that its content type names, else UTF-8; maybe empty.
+
+    Raises:
+        Problem: 415, there is no such encoding.
+        BadText: it is not in that encoding, or holds what cannot be stored.
+    """
+    return decoded(await request.read(), _encoding(request))
+
+
+def missing_body() -> Problem:
+    """Make the error of a body that is not there."""
+    return Problem(400, "Required request body is missing")
+
+
+async def _body(request: web.Request) -> bytes:
+    body = await request.read()
+    if not body.strip():
+        raise missing_body()
+    return body
+
+
+def _from_json(body: bytes, malformed: int) -> Document:
+    message = _decoded_json(_message_decoder, body, malformed)
+    return Document(
+        subject=message.subject or None,
+        text=message.text or None,
+        users=_ids(message.users),
+        groups=_ids(message.user_groups),
+        units=_ids(message.organisation_units),
+        attachments=_ids(message.attachments),
+    )
+
+
+def _ids(references: Iterable[_Reference | str | None] | None) -> tuple[str | None, ...]:
+    return tuple((each.id if isinstance(each, _Reference) else each) or None for each in references or ())
+
+
+def _decoded_json(decoder: msgspec.json.Decoder[Decoded], body: bytes, malformed: int) -> Decoded:
+    text = decoded(body).removeprefix("\ufeff")
+    check_escapes(text)
+    try:
+        return decoder.decode(text)
+    except (msgspec.DecodeError, RecursionError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise Problem(malformed, f"JSON parse error: {reason}") from None
+
+
+def _encoding(request: web.Request) -> str:
+    """Give Python's name of the encoding that the content type names."""
+    label = (request.charset or "utf-8").lower()
+    try:
+        if _LABELS.fullmatch(label):
+            return codecs.lookup(label).name
+    except LookupError:  # iso-8859-99
+        pass
+    raise _unsupported(request)
+
+
+def _unsupported(request: web.Request) -> Problem:
+    return Problem(415, f"Content-Type '{request.headers.get('Content-Type', '')}' is not supported")
