@@ -1,4 +1,4 @@
-"""Parses ``fields``: which properties of an object are asked for, and how they are transformed (contract section 5.1)."""
+"""Parses ``fields``: which properties are asked for, and how they are transformed (contract section 5.1)."""
 
 import re
 from enum import Enum
@@ -32,7 +32,7 @@ class Transform(Struct, frozen=True):
 
 
 class Field(Struct, frozen=True):
-    """One entry of a list of fields. ``children`` is None when no sub-fields were named; ``*`` is the preset ``all``."""
+    """One entry of a list of fields. ``children`` is None where no sub-fields are named; ``*`` means ``:all``."""
 
     name: str
     mark: Mark = Mark.INCLUDE
@@ -72,7 +72,7 @@ class _Reader:
     def fields(self, depth: int) -> tuple[Field, ...]:
         if depth > DEEPEST:
             raise BadQuery(f"Expected at most {DEEPEST} levels of brackets in fields")
-        found = []
+        found: list[Field] = []
         while True:
             while self.peek() == ",":
                 self.at += 1

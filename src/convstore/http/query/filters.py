@@ -56,7 +56,7 @@ _NAMES: dict[Test, str] = {
     Test.NULL: "null",
     Test.EMPTY: "empty",
 }
-_NEGATED = "eq like $like like$ ilike $ilike ilike$ token in null empty".split()
+_NEGATED = ("eq", "like", "$like", "like$", "ilike", "$ilike", "ilike$", "token", "in", "null", "empty")
 _OPERATORS = {name: Operator(name, test) for test, names in _NAMES.items() for name in names.split()}
 _OPERATORS |= {f"!{name}": Operator(f"!{name}", _OPERATORS[name].test, negated=True) for name in _NEGATED}
 _OPERATORS |= {name: Operator(name, Test.EQUAL, negated=True) for name in ("ne", "neq")}

@@ -37,7 +37,7 @@ class Paging(Struct, frozen=True):
 
 
 def parse_order(values: Sequence[str]) -> tuple[Order, ...]:
-    """Parse all ``order`` parameters: ``property[:direction]``, joined by commas or repeated; the first of each counts."""
+    """Parse all ``order`` parameters, ``property[:direction]``, joined or repeated; the first of each counts."""
     found: dict[str, Order] = {}
     for entry in ",".join(values).split(","):
         name, _, direction = (part.strip() for part in entry.strip().partition(":"))

@@ -1,0 +1,256 @@
+"""Reads conversations: rows 1 to 3 of contract section 1.5.
+
+Whoever asks, and whatever he asks for: what a list is taken from, and whether an object is shown at all, is decided
+here by his rights alone, before his filters, fields and searches are looked at.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+from http import HTTPStatus
+from importlib.resources import files
+from urllib.parse import parse_qsl, urlencode
+
+from aiohttp import web
+from msgspec import Struct
+
+from convstore.domain import policy
+from convstore.domain.commands import MarkRead
+from convstore.domain.types import MessageType
+from convstore.domain.uid import Uid, is_uid
+from convstore.errors import AccessDenied, ConversationNotFound
+from convstore.http.commands import Wording, carry_out
+from convstore.http.documents import list_json, list_xml, object_json, object_xml, pager
+from convstore.http.errors import BAD_REQUEST, NOT_FOUND, Problem
+from convstore.http.keys import BACKEND, CALLER, FORMAT, SUFFIX
+from convstore.http.links import api_url
+from convstore.http.negotiation import Format
+from convstore.http.query.compile import Arguments, Late
+from convstore.http.query.conversation import CONVERSATION, CONVERSATION_WITH_INTERNAL
+from convstore.http.query.entities import Entity
+from convstore.http.query.fields import Field, Mark
+from convstore.http.query.filters import Filter, Test
+from convstore.http.query.listing import ListPlan, ObjectPlan, Source, plan_list, plan_object
+from convstore.http.query.paging import Order
+from convstore.http.query.parameters import Query, parameters, read_fields, read_query
+from convstore.http.query.run import Found, run_list, run_object, snapshot
+from convstore.http.query.search import search_condition
+from convstore.http.reading import read_answer
+from convstore.projections import load
+from convstore.sql import Statements
+
+_sql = Statements(files(__package__) / "conversations.sql")
+_inbox = load("inbox").queries
+_read_models = [load("inbox").id, load("thread").id]
+
+# What a list shows when nothing is asked for; in XML more, so that the manual's readers find name and link.
+_LISTED = (Field("id"), Field("displayName"))
+_LISTED_XML = (Field("id"), Field("name"), Field("displayName"), Field("href"))
+_EVERYTHING = (Field("all", Mark.PRESET),)
+
+_NEWEST_FIRST = (Order(("lastMessage",), descending=True),)
+
+# Clients send the same few queries over and over, differing in the page at most.
+_PLANS = 1_000
+
+_GET_ONE = Wording(
+    missing="No MessageConversation found with UID: {uid}", denied="Not authorized to access this conversation."
+)
+_GET_PROPERTY = Wording(
+    missing="MessageConversation with id {uid} could not be found.",
+    denied="Not authorized to access this conversation.",
+)
+
+
+class _Listing(Struct, frozen=True):
+    """A planned list, and the parameters that the links to its other pages keep."""
+
+    plan: ListPlan
+    kept: str
+
+
+async def list_conversations(request: web.Request) -> web.Response:
+    """``GET /api/messageConversations``: a page of the caller's inbox.
+
+    A ticket manager who asks for tickets also finds those he has no copy of (contract section 9.1).
+    """
+    caller = request[CALLER]
+    xml = request[FORMAT] is Format.XML
+    listing = _planned_list(
+        request.rel_url.raw_query_string,
+        with_internal=policy.sees_internal(caller.actor()),
+        all_tickets=policy.finds_all_tickets(caller.actor()),
+        xml=xml,
+    )
+    base = api_url(request)
+    plan = listing.plan
+    page = await run_list(request.app[BACKEND].pool, plan, caller=caller.id, api_url=base)
+    link = f"{base}/messageConversations"
+    found = None if page.total is None else pager(plan.paging, page.total, link + request[SUFFIX], listing.kept)
+    if xml:
+        body = list_xml(CONVERSATION, page.objects, plan.shape.members, found, link=link)
+    else:
+        body = list_json(CONVERSATION, page.objects, found)
+    return read_answer(request, body, page.positions)
+
+
+async def get_conversation(request: web.Request) -> web.Response:
+    """``GET /api/messageConversations/{uid}``: one conversation; ``markRead=true`` marks the caller's copy first."""
+    uid = _uid(request, _GET_ONE)
+    given = parameters(request.query.items())
+    caller = request[CALLER]
+    marking = given.get("markRead", [""])[0].lower() == "true"
+    if marking:
+        command = MarkRead(conversation_id=uid, actor=caller.actor(), reader=caller.id)
+        await carry_out(request, command, _GET_ONE)
+    plan = _planned_object(read_fields(given) or _EVERYTHING, with_internal=policy.sees_internal(caller.actor()))
+    found = await _accessible(request, plan, uid, _GET_ONE)
+    if marking and found.extra[0] and "read" in found.object:
+        # Even where the inbox is too far behind to show what has just been written.
+        found.object["read"] = True
+    return _object_answer(request, plan, found)
+
+
+async def get_property(request: web.Request) -> web.Response:
+    """``GET /api/messageConversations/{uid}/{property}``: one property, its objects whole by default."""
+    uid = _uid(request, _GET_PROPERTY)
+    # The placeholder is called after the row that deletes at the same path.
+    name = request.match_info["userUid"]
+    fields = read_fields(parameters(request.query.items())) or _EVERYTHING
+    plan = _planned_object((Field(name, children=fields),), with_internal=policy.sees_internal(request[CALLER].actor()))
+    found = await _accessible(request, plan, uid, _GET_PROPERTY)
+    if name not in CONVERSATION.properties:
+        raise Problem(HTTPStatus.NOT_FOUND, f"Property {name} does not exist on MessageConversation", NOT_FOUND)
+    return _object_answer(request, plan, found)
+
+
+async def _accessible(request: web.Request, plan: ObjectPlan, uid: Uid, wording: Wording) -> Found:
+    """Fetch one conversation for the caller.
+
+    Raises:
+        Problem: 404, there is none; 403, it is not for him.
+    """
+    caller = request[CALLER]
+    async with request.app[BACKEND].pool.acquire() as conn:
+        if plan.children:
+            async with snapshot(conn):
+                found = await run_object(conn, plan, uid, caller=caller.id, api_url=api_url(request))
+        else:
+            found = await run_object(conn, plan, uid, caller=caller.id, api_url=api_url(request))
+    with wording.spoken():
+        if found is None:
+            raise ConversationNotFound(uid)
+        participant, message_type = found.extra
+        if not policy.has_access(caller.actor(), participant=participant, message_type=MessageType(message_type)):
+            raise AccessDenied
+    return found
+
+
+def _object_answer(request: web.Request, plan: ObjectPlan, found: Found) -> web.Response:
+    if request[FORMAT] is Format.XML:
+        body = object_xml(CONVERSATION.name, found.object, plan.shape.members)
+    else:
+        body = object_json(found.object)
+    return read_answer(request, body, found.positions)
+
+
+def _uid(request: web.Request, wording: Wording) -> Uid:
+    """Give the uid of the path.
+
+    Raises:
+        Problem: 400, it begins with a digit (contract section 2.6); 404, it is of no such form at all.
+    """
+    text = request.match_info["uid"]
+    if is_uid(text):
+        return Uid(text)
+    if is_uid("a" + text[1:]):
+        raise Problem(
+            HTTPStatus.BAD_REQUEST,
+            f"Value '{text}' is not valid for path parameter uid. UID must be an alphanumeric string of 11 characters "
+            f"starting with a letter, but was: {text}",
+            BAD_REQUEST,
+        )
+    with wording.spoken():
+        raise ConversationNotFound(text)
+
+
+@lru_cache(maxsize=_PLANS)
+def _planned_list(raw_query: str, *, with_internal: bool, all_tickets: bool, xml: bool) -> _Listing:
+    pairs = parse_qsl(raw_query, keep_blank_values=True)
+    query = read_query(parameters(pairs))
+    source = _list_source(query, with_internal=with_internal, all_tickets=all_tickets)
+    fields = query.fields or (_LISTED_XML if xml else _LISTED)
+    kept = urlencode([(name, value) for name, value in pairs if name not in ("page", "pageSize")])
+    return _Listing(plan_list(source, query, fields), kept)
+
+
+@lru_cache(maxsize=_PLANS)
+def _planned_object(fields: tuple[Field, ...], *, with_internal: bool) -> ObjectPlan:
+    suffix = "_all" if with_internal else ""
+    source = Source(
+        entity=_entity(with_internal=with_internal),
+        rows=_inbox[f"any{suffix}"],
+        args=(Late.CALLER,),
+        positions=_positions,
+    )
+    return plan_object(source, fields, extra=("own", "message_type"))
+
+
+def _entity(*, with_internal: bool) -> Entity:
+    return CONVERSATION_WITH_INTERNAL if with_internal else CONVERSATION
+
+
+def _list_source(query: Query, *, with_internal: bool, all_tickets: bool) -> Source:
+    """Say where a list comes from: one's own copies, or all tickets.
+
+    Filters on ``read`` are about one's own copies only, so such a list needs no others.
+    """
+    suffix = "_all" if with_internal else ""
+    tickets = (
+        all_tickets
+        and not query.any_filter
+        and any(_is(asked, "messageType", "TICKET") for asked in query.filters)
+        and all(asked.path != ("read",) for asked in query.filters)
+    )
+    return Source(
+        entity=_entity(with_internal=with_internal),
+        rows=_inbox["tickets_all" if tickets else f"own{suffix}"],
+        args=(Late.CALLER,),
+        order=_NEWEST_FIRST,
+        positions=_positions,
+        total=None if tickets else _counter(query, suffix),
+        search=search_condition,
+    )
+
+
+def _is(asked: Filter, name: str, value: str) -> bool:
+    return (
+        asked.path == (name,)
+        and asked.operator.test is Test.EQUAL
+        and not asked.operator.negated
+        and asked.value == value
+    )
+
+
+def _positions(arguments: Arguments) -> str:
+    return _sql.positions.format(arguments.bind(_read_models, "text[]"))
+
+
+def _counter(query: Query, suffix: str) -> Callable[[Arguments], str] | None:
+    """Give the total by the counters, where nothing but type and read is asked; None where rows must be counted."""
+    if query.any_filter or query.search is not None or query.text:
+        return None
+    asked = {found.path: found for found in query.filters}
+    exact = all(found.operator.test is Test.EQUAL and not found.operator.negated for found in query.filters)
+    if not exact or len(asked) < len(query.filters) or not asked.keys() <= {("messageType",), ("read",)}:
+        return None
+    name = "total"
+    if (read := asked.get(("read",))) is not None:
+        name = f"{'total_read' if read.value.lower() == 'true' else 'total_unread'}{suffix}"
+    message_type = asked.get(("messageType",))
+
+    def total(arguments: Arguments) -> str:
+        if message_type is None:
+            return _inbox[name]
+        return f"{_inbox[name]} {_sql.total_of_type.format(arguments.bind(message_type.value, 'text'))}"
+
+    return total

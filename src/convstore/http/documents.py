@@ -1,0 +1,173 @@
+"""Writes what was read as documents, in JSON and XML: contract section 2.5.
+
+The objects are trees of plain values, laid out by a shape; JSON takes them as they are. For XML the shape's members say
+what is an attribute and what an element, and what the elements of a list are called.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from convstore.http import markup
+from convstore.http.query.entities import Entity
+from convstore.http.query.paging import PAGE_SIZE, Paging
+from convstore.http.query.shape import Member
+
+_encode = msgspec.json.Encoder().encode
+
+# How a list of conversations begins in XML: as the manual has it, or as servers of 2.26 to 2.29 wrote it (D3).
+ListRoot = Literal["plural", "metadata"]
+
+
+class Pager(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """Where a page lies in its list; members in DHIS2's order."""
+
+    page: int
+    total: int
+    page_size: int
+    next_page: str | None = None
+    prev_page: str | None = None
+    page_count: int
+
+
+def pager(paging: Paging, total: int, link: str, parameters: str) -> Pager:
+    """Make the pager of a page; one beyond the end counts as the last.
+
+    ``link`` is the list's address, ``parameters`` are the other parameters of the request, encoded, maybe empty.
+    """
+    count = max(1, -(-total // paging.size))
+    page = min(paging.page, count)
+
+    def address(number: int) -> str:
+        parts = [f"page={number}"] if number > 1 else []
+        parts += [f"pageSize={paging.size}"] if paging.size != PAGE_SIZE else []
+        parts += [parameters] if parameters else []
+        return f"{link}?{'&'.join(parts)}" if parts else link
+
+    return Pager(
+        page=page,
+        total=total,
+        page_size=paging.size,
+        next_page=address(page + 1) if page < count else None,
+        prev_page=address(page - 1) if page > 1 else None,
+        page_count=count,
+    )
+
+
+def list_json(entity: Entity, objects: Sequence[Mapping[str, Any]], found: Pager | None) -> bytes:
+    """Write a list in JSON (contract section 2.5.1)."""
+    return _encode({"pager": found, entity.plural: objects} if found is not None else {entity.plural: objects})
+
+
+def object_json(found: Mapping[str, Any]) -> bytes:
+    """Write one object in JSON."""
+    return _encode(found)
+
+
+def list_xml(
+    entity: Entity,
+    objects: Sequence[Mapping[str, Any]],
+    members: Mapping[str, Member],
+    found: Pager | None,
+    *,
+    link: str,
+    root: ListRoot = "plural",
+) -> bytes:
+    """Write a list in XML (contract section 2.5.4): the manual's form, or wrapped in ``metadata``.
+
+    Objects that have an ``href`` get it as ``link`` too, which is what the manual's readers follow.
+    """
+    parts = [markup.DECLARATION]
+    namespace = f' xmlns="{markup.DXF2}"'
+    if root == "metadata":
+        parts.append(f"<metadata{namespace}>")
+        _write_pager(parts, found)
+        parts.append(f"<{entity.plural}>")
+    else:
+        parts.append(f'<{entity.plural}{namespace} link="{markup.attribute(link)}">')
+        _write_pager(parts, found)
+    linked = "href" in members and members["href"].attribute
+    for value in objects:
+        more = f' link="{markup.attribute(value["href"])}"' if linked else ""
+        _write_object(parts, entity.name, value, members, more)
+    parts.append(f"</{entity.plural}>")
+    if root == "metadata":
+        parts.append("</metadata>")
+    return "".join(parts).encode()
+
+
+def object_xml(name: str, found: Mapping[str, Any], members: Mapping[str, Member]) -> bytes:
+    """Write one object in XML (contract section 2.5.5); ``name`` is its element."""
+    parts = [markup.DECLARATION]
+    _write_object(parts, name, found, members, f' xmlns="{markup.DXF2}"')
+    return "".join(parts).encode()
+
+
+def _write_pager(parts: list[str], found: Pager | None) -> None:
+    if found is None:
+        return
+    parts.append(
+        f"<pager><page>{found.page}</page><pageCount>{found.page_count}</pageCount><total>{found.total}</total>"
+        f"<pageSize>{found.page_size}</pageSize>"
+    )
+    if found.next_page is not None:
+        parts.append(markup.element("nextPage", found.next_page))
+    if found.prev_page is not None:
+        parts.append(markup.element("prevPage", found.prev_page))
+    parts.append("</pager>")
+
+
+_PLAIN = Member()
+
+
+def _write_object(
+    parts: list[str], name: str, value: Mapping[str, Any], members: Mapping[str, Member], more: str = ""
+) -> None:
+    """Write an object: what are attributes of it into its opening tag, everything else as elements."""
+    parts.append(f"<{name}{more}")
+    inner: list[str] = []
+    for key, member_value in value.items():
+        if member_value is None:
+            continue
+        member = members.get(key, _PLAIN)
+        if member.attribute and not isinstance(member_value, dict | list):
+            parts.append(f' {_xml_name(key)}="{markup.attribute(_text(member_value))}"')
+        else:
+            _write(inner, _xml_name(key), member_value, member)
+    if inner:
+        parts.append(">")
+        parts.extend(inner)
+        parts.append(f"</{name}>")
+    else:
+        parts.append("/>")
+
+
+def _write(parts: list[str], name: str, value: Any, member: Member) -> None:
+    """Write an element: of a text, of an object, or wrapped around a list; empty lists and objects write nothing."""
+    if isinstance(value, list):
+        if value:
+            parts.append(f"<{name}>")
+            for item in value:
+                _write(parts, member.item, item, Member(inner=member.inner))
+            parts.append(f"</{name}>")
+    elif isinstance(value, dict):
+        if value:
+            _write_object(parts, name, value, member.inner)
+    else:
+        parts.append(f"<{name}>{markup.text(_text(value))}</{name}>")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, str) else str(value)
+
+
+def _xml_name(name: str) -> str:
+    """Make the name of an element: renamed and keyed members may be called what no element can be."""
+    if name.isascii() and name.isidentifier():
+        return name
+    kept = "".join(char if char.isascii() and (char.isalnum() or char in "._-") else "_" for char in name)
+    return kept if kept[:1].isalpha() else f"_{kept}"

@@ -1,0 +1,198 @@
+"""Puts a list together as one statement: the page, its rows, the names in them, the total and the place in the log.
+
+One statement has one snapshot, so that page, total and cursor always agree. Which of three forms it takes depends on
+what is asked, never on the data:
+
+- the first page is read off an index, row by row, until it is full;
+- a later page takes ids first, which an index alone can give, and then the rows of these;
+- where a condition costs more than a comparison, what passes is found once, and counted and cut from there.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct
+
+from convstore.http.query.compile import (
+    SKELETONS,
+    Arguments,
+    Conditions,
+    Key,
+    Late,
+    Names,
+    Scope,
+    Statement,
+    order_keys,
+)
+from convstore.http.query.entities import Entity
+from convstore.http.query.fields import Field
+from convstore.http.query.filters import Filter, Operator, Test
+from convstore.http.query.paging import Order, Paging
+from convstore.http.query.parameters import Query
+from convstore.http.query.shape import Children, Selection, Shape, shape
+
+
+class Source(Struct, frozen=True):
+    """Where a list's rows come from.
+
+    ``rows`` is a named statement, ``args`` are its parameters. ``positions`` gives the place in the log that the answer
+    reflects, as bigint[]; ``total`` gives a cheaper count than counting, when there is one. ``search`` compiles
+    ``queryString``.
+    """
+
+    entity: Entity
+    rows: str
+    args: tuple[Any, ...] = ()
+    order: tuple[Order, ...] = ()
+    positions: Callable[[Arguments], str] | None = None
+    total: Callable[[Arguments], str] | None = None
+    search: Callable[[Conditions, Filter], str] | None = None
+
+
+class ListPlan(Struct, frozen=True):
+    """A compiled list: what to run, and how to lay out what comes back.
+
+    Each row has the shape's columns, then ``place``, ``total`` and ``positions``. There is always a row: of an empty
+    page one whose place is null.
+    """
+
+    statement: Statement
+    shape: Shape
+    id: int
+    children: tuple[Children, ...]
+    paging: Paging
+
+
+_EQUAL = Operator("eq", Test.EQUAL)
+_CONTAINS = Operator("ilike", Test.I_CONTAINS)
+
+
+def plan_list(source: Source, query: Query, fields: tuple[Field, ...]) -> ListPlan:
+    """Compile a list.
+
+    Raises:
+        BadQuery: filters, order or fields speak of what there is not.
+    """
+    names, arguments = Names(), Arguments(*source.args)
+    scope = Scope(names.next(), names)
+    conditions = Conditions(source.entity, scope, names, arguments)
+    passes = _passes(source, query, conditions)
+    keys = order_keys(source.entity, scope, query.order or source.order)
+    direct = not conditions.heavy and query.paging.offset == 0
+    outer = scope if direct else Scope(names.next(), names)
+    selection = Selection(outer, names)
+    made = shape(source.entity, fields, selection, listing=True)
+    own = selection.index(f"{outer.row}.id") if selection.children else 0
+    paged = query.paging.enabled
+    rows = SKELETONS.rows.format(source=source.rows, row=scope.row, joins=scope.joins, passes=passes)
+    limit = _limit(query.paging, arguments)
+    total = "NULL::bigint"
+    if paged:
+        total = source.total(arguments) if source.total is not None else SKELETONS.count.format(rows=rows)
+    columns = "".join(f"{sql} AS c{index}, " for index, sql in enumerate(selection.columns))
+    hits = ""
+    if direct:
+        page = SKELETONS.first_page.format(columns=columns, keys=_ordered(keys), rows=rows, limit=limit)
+    else:
+        ids = SKELETONS.ids.format(row=scope.row, keys=_ordered(keys), rows=rows, limit=limit)
+        if conditions.heavy:
+            hits, ids = _hits(scope, keys, rows, limit)
+            total = SKELETONS.count_hits if paged else total
+        page = SKELETONS.later_page.format(
+            columns=columns, ids=ids, source=source.rows, row=outer.row, joins=outer.joins
+        )
+    sql = SKELETONS.list.format(
+        hits=hits,
+        shown="".join(f"p.c{index}, " for index in range(len(selection.columns))),
+        total=total,
+        positions=_positions(source, arguments),
+        page=page,
+    )
+    return ListPlan(
+        statement=Statement(sql, tuple(arguments.values)),
+        shape=made,
+        id=own,
+        children=tuple(selection.children),
+        paging=query.paging,
+    )
+
+
+def _positions(source: Source, arguments: Arguments) -> str:
+    return source.positions(arguments) if source.positions is not None else "NULL::bigint[]"
+
+
+def _passes(source: Source, query: Query, conditions: Conditions) -> str:
+    """Give the whole condition: the client's filters, joined as he wants, AND-ed with his searches."""
+    filters = [f"({conditions.of(asked)})" for asked in query.filters]
+    junction = " OR " if query.any_filter else " AND "
+    found = [f"({junction.join(filters)})"] if filters else []
+    if query.search is not None and source.search is not None:
+        found.append(source.search(conditions, query.search))
+    if query.text:
+        found.append(_text(source.entity, conditions, query.text))
+    return " AND ".join(found) or "true"
+
+
+def _text(entity: Entity, conditions: Conditions, text: str) -> str:
+    """Compile ``query``: an id, or contained in what the entity is asked by."""
+    is_id = conditions.any_of((("id",),), Filter(("id",), _EQUAL, text, text))
+    contains = conditions.any_of(((name,) for name in entity.asked), Filter((), _CONTAINS, text, text))
+    return f"({is_id} OR {contains})"
+
+
+def _limit(paging: Paging, arguments: Arguments) -> str:
+    if not paging.enabled:
+        return ""
+    return SKELETONS.limit.format(
+        size=arguments.bind(paging.size, "bigint"), offset=arguments.bind(paging.offset, "bigint")
+    )
+
+
+def _hits(scope: Scope, keys: list[Key], rows: str, limit: str) -> tuple[str, str]:
+    """Give the statement that finds what passes, with what it is sorted by, and the one that cuts a page of ids."""
+    keyed = ", ".join(f"{key.sql} AS k{index}" for index, key in enumerate(keys))
+    named = [Key(f"k{index}", descending=key.descending) for index, key in enumerate(keys)]
+    hits = SKELETONS.hits.format(row=scope.row, keyed=keyed, rows=rows)
+    return hits, SKELETONS.ids_of_hits.format(keys=_ordered(named), limit=limit)
+
+
+def _ordered(keys: list[Key]) -> str:
+    return ", ".join(map(str, keys))
+
+
+class ObjectPlan(Struct, frozen=True):
+    """A compiled object: each row has the shape's columns, then the ``extra`` ones, then ``positions``."""
+
+    statement: Statement
+    shape: Shape
+    id: int
+    children: tuple[Children, ...]
+    extra: int
+
+
+def plan_object(source: Source, fields: tuple[Field, ...], extra: tuple[str, ...] = ()) -> ObjectPlan:
+    """Compile one object, whose id comes late; ``extra`` columns of the source are selected beside it.
+
+    Raises:
+        BadQuery: fields go too deep.
+    """
+    names, arguments = Names(), Arguments(*source.args)
+    scope = Scope(names.next(), names)
+    selection = Selection(scope, names)
+    made = shape(source.entity, fields, selection)
+    own = selection.index(f"{scope.row}.id") if selection.children else 0
+    sql = SKELETONS.object.format(
+        columns=", ".join([*selection.columns, *(f"{scope.row}.{name}" for name in extra)]),
+        positions=_positions(source, arguments),
+        source=source.rows,
+        row=scope.row,
+        joins=scope.joins,
+        id=arguments.bind(Late.ID, "text"),
+    )
+    return ObjectPlan(
+        statement=Statement(sql, tuple(arguments.values)),
+        shape=made,
+        id=own,
+        children=tuple(selection.children),
+        extra=len(extra),
+    )

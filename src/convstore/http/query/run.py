@@ -1,0 +1,82 @@
+"""Runs compiled queries: one statement, and one more for each kind of collection that the fields ask for."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import asyncpg
+from msgspec import Struct
+
+from convstore.database import Conn, Pool
+from convstore.http.query.listing import ListPlan, ObjectPlan
+from convstore.http.query.shape import Children, Related, Row
+
+
+class Page(Struct, frozen=True):
+    """A part of a list. ``total`` is None when all was asked for; ``positions`` is the place in the log it reflects."""
+
+    objects: list[dict[str, Any]]
+    total: int | None
+    positions: Sequence[int] | None
+
+
+class Found(Struct, frozen=True):
+    """An object, with the further columns that were asked for."""
+
+    object: dict[str, Any]
+    extra: tuple[Any, ...]
+    positions: Sequence[int] | None
+
+
+async def run_list(pool: Pool, plan: ListPlan, *, caller: str, api_url: str) -> Page:
+    """Fetch a list; all of it from one snapshot."""
+    async with pool.acquire() as conn:
+        if not plan.children:
+            rows = await conn.fetch(plan.statement.sql, *plan.statement.bound(caller, api_url))
+            return _page(plan, rows, (), api_url)
+        async with snapshot(conn):
+            rows = await conn.fetch(plan.statement.sql, *plan.statement.bound(caller, api_url))
+            ids = [row[plan.id] for row in rows if row["place"] is not None]
+            return _page(plan, rows, await _related(conn, plan.children, ids, api_url), api_url)
+
+
+async def run_object(conn: Conn, plan: ObjectPlan, uid: str, *, caller: str, api_url: str) -> "Found | None":
+    """Fetch an object, in the caller's transaction where its fields ask for collections; None when there is none."""
+    row = await conn.fetchrow(plan.statement.sql, *plan.statement.bound(caller, api_url, uid))
+    if row is None:
+        return None
+    related = await _related(conn, plan.children, [row[plan.id]], api_url) if plan.children else ()
+    return Found(
+        object=plan.shape.render(row, related, api_url),
+        extra=tuple(row[len(row) - 1 - plan.extra : len(row) - 1]),
+        positions=row["positions"],
+    )
+
+
+def snapshot(conn: Conn) -> "asyncpg.transaction.Transaction":
+    """Give a transaction in which all statements see the same."""
+    return conn.transaction(isolation="repeatable_read", readonly=True)
+
+
+def _page(plan: ListPlan, rows: Sequence[asyncpg.Record], related: Related, api_url: str) -> Page:
+    first = rows[0]
+    render = plan.shape.render
+    objects = [] if first["place"] is None else [render(row, related, api_url) for row in rows]
+    return Page(objects=objects, total=first["total"], positions=first["positions"])
+
+
+async def _related(conn: Conn, children: Sequence[Children], ids: Iterable[str], api_url: str) -> Related:
+    """Fetch the elements of several collections for all their owners, rendered, by the id of the owner."""
+    return [await _elements(conn, child, list(ids), api_url) for child in children]
+
+
+async def _elements(conn: Conn, child: Children, ids: list[str], api_url: str) -> Mapping[str, list[Any]]:
+    rows: Sequence[Row] = await conn.fetch(child.sql, ids)
+    related: Related = ()
+    if child.children:
+        own = list(dict.fromkeys(row[child.id] for row in rows if row[child.id] is not None))
+        related = await _related(conn, child.children, own, api_url)
+    found: dict[str, list[Any]] = {uid: [] for uid in ids}
+    render = child.shape.render
+    for row in rows:
+        found[row[0]].append(render(row, related, api_url))
+    return found

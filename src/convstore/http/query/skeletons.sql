@@ -1,0 +1,86 @@
+-- The statements that queries are compiled to. What stands in braces is put together from the tables of properties,
+-- from the vocabulary of operators and from these; what clients wrote comes in as bound parameters only.
+
+-- list --
+-- A page with its total and its place in the log: always a row, of an empty page one whose place is null.
+{hits}
+SELECT {shown} p.place, t.total, t.positions
+  FROM (SELECT ({total}) AS total, ({positions}) AS positions) AS t
+  LEFT JOIN ({page}) AS p ON true
+ ORDER BY p.place
+
+-- rows --
+-- What passes.
+  FROM ({source}) AS {row} {joins}
+ WHERE {passes}
+
+-- count --
+SELECT count(*) {rows}
+
+-- first_page --
+-- Read off an index row by row until it is full, where there is an index in this order.
+SELECT {columns} row_number() OVER (ORDER BY {keys}) AS place
+  {rows}
+ ORDER BY {keys}
+ {limit}
+
+-- ids --
+-- Ids only, which an index alone can give.
+SELECT {row}.id, row_number() OVER (ORDER BY {keys}) AS place
+  {rows}
+ ORDER BY {keys}
+ {limit}
+
+-- later_page --
+-- The rows of these ids.
+SELECT {columns} page.place
+  FROM ({ids}) AS page
+  JOIN ({source}) AS {row} ON {row}.id = page.id {joins}
+
+-- hits --
+-- What passes, found once, to be counted and cut.
+WITH hit AS MATERIALIZED (SELECT {row}.id, {keyed} {rows})
+
+-- ids_of_hits --
+SELECT id, row_number() OVER (ORDER BY {keys}) AS place
+  FROM hit
+ ORDER BY {keys}
+ {limit}
+
+-- count_hits --
+SELECT count(*) FROM hit
+
+-- limit --
+LIMIT {size} OFFSET {offset}
+
+-- object --
+SELECT {columns}, ({positions}) AS positions
+  FROM ({source}) AS {row} {joins}
+ WHERE {row}.id = {id}
+
+-- children --
+-- The elements of one collection, for all their owners.
+--   $1 owners' ids[]
+SELECT {columns}
+  FROM ({source}) AS {row} {joins}
+ WHERE {row}.{key} = ANY ($1::text[])
+ ORDER BY {row}.{key}, {row}.{order}
+
+-- children_count --
+(SELECT count(*) FROM ({source}) AS {row} WHERE {row}.{key} = {owner}.id)
+
+-- elements --
+-- The elements of a collection, beside the row that they belong to.
+({source}) AS {row}
+
+-- inlined_elements --
+json_array_elements({owner}.{column}) AS {row}(value)
+
+-- any_element --
+EXISTS (SELECT FROM {elements} {joins} WHERE {belongs} AND ({passes}))
+
+-- no_element --
+NOT EXISTS (SELECT FROM {elements} WHERE {belongs})
+
+-- count_elements --
+(SELECT count(*) FROM {elements} WHERE {belongs})
