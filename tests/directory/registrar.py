@@ -12,7 +12,7 @@ AddPerson = Callable[..., Awaitable[str]]
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     """Wait until a condition holds that another process or connection brings about."""
     async with asyncio.timeout(10):
-        while not await condition():  # noqa: ASYNC110 - what is awaited happens in the database
+        while not await condition():
             await asyncio.sleep(0.005)
 
 
