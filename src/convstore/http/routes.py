@@ -1,6 +1,6 @@
 """All routes, in one place: the table of contract section 1.5 and its neighbours."""
 
-from convstore.http import changes, marks, removal, sending, system
+from convstore.http import changes, conversations, marks, removal, sending, system
 from convstore.http.router import Route
 
 _MC = "messageConversations"
@@ -14,6 +14,9 @@ API = (
     Route("GET", "ping", system.ping, documents=False),
     Route("GET", "health/live", system.alive, documents=False, public=True),
     # Conversations, in the order of the contract's table.
+    Route("GET", _MC, conversations.list_conversations),
+    Route("GET", f"{_MC}/{{uid}}", conversations.get_conversation),
+    Route("GET", f"{_MC}/{{uid}}/{{userUid}}", conversations.get_property),
     Route("POST", _MC, sending.send),
     Route("POST", f"{_MC}/{{uid}}", sending.reply),
     Route("POST", f"{_MC}/{{uid}}/recipients", sending.add_recipients),
