@@ -65,6 +65,8 @@ async def _observe(request: web.Request, handler: Handler) -> web.StreamResponse
     response = await handler(request)
     if not response.prepared:
         response.headers.update(request[HEADERS])
+        # Not which releases of which libraries it runs on.
+        response.headers["Server"] = "convstore"
         response.headers["X-Request-ID"] = request[REQUEST_ID]
         # What anybody may see differs from person to person and from minute to minute (contract section 1.3).
         response.headers.setdefault("Cache-Control", "no-cache, private")

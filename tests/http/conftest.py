@@ -1,0 +1,68 @@
+"""A whole server on a real database: a small directory, and clients that are logged in as its people."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from people import FEEDBACK, PASSWORD, Client
+
+from convstore.backend import Backend
+from convstore.config import Settings
+from convstore.database import open_pool
+from convstore.directory import Directory
+from convstore.directory.importing import import_files
+from convstore.directory.passwords import hash_now
+from convstore.engine import Engine
+from convstore.http.app import make_app
+from convstore.log.store import Store
+
+MakeClient = Callable[..., Awaitable[Client]]
+
+
+@pytest.fixture(scope="session")
+def password_hash() -> str:
+    """Give the hash of everybody's password: hashing is slow by design."""
+    return hash_now(PASSWORD)
+
+
+@pytest.fixture(scope="session")
+def metadata() -> Path:
+    """Give the file of a small directory, as DHIS2 exports it."""
+    return Path(__file__).parent / "directory.json"
+
+
+@pytest.fixture
+async def make_client(
+    make_store: Callable[..., Awaitable[str]], metadata: Path, password_hash: str
+) -> AsyncIterator[MakeClient]:
+    """Give a function that starts a server, on a fresh store with a small directory, and gives a client of it."""
+    async with AsyncExitStack() as stack:
+
+        async def make(partitions: int = 1, **settings: Any) -> Client:
+            dsn = await make_store(partitions=partitions)
+            pool = await stack.enter_async_context(await open_pool(dsn, size=max(6, partitions + 4)))
+            await import_files(pool, [metadata])
+            await pool.execute("UPDATE account SET password_hash = $1", password_hash)
+            store = await Store.open(pool)
+            stack.push_async_callback(store.close)
+            directory = Directory(pool)
+            await directory.start()
+            stack.push_async_callback(directory.stop)
+            await directory.set_feedback_group(FEEDBACK)
+            engine = Engine(pool, dsn, store)
+            await engine.start()
+            stack.push_async_callback(engine.stop)
+            backend = Backend(pool=pool, store=store, engine=engine, directory=directory, settings=Settings(**settings))
+            client = await stack.enter_async_context(TestClient(TestServer(make_app(backend))))
+            return Client(client, backend)
+
+        yield make
+
+
+@pytest.fixture
+async def client(make_client: MakeClient) -> Client:
+    """Give a client of a server with default settings."""
+    return await make_client()
