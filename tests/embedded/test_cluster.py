@@ -1,8 +1,11 @@
 import asyncio
+import fcntl
 import os
 import shlex
 import signal
 import stat
+import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -27,7 +30,7 @@ from convstore.embedded import (
     find,
 )
 from convstore.embedded import cluster as driver
-from convstore.embedded.folder import SOCKET_PATH_LIMIT, Folder
+from convstore.embedded.folder import SOCKET_PATH_LIMIT, Folder, take
 from convstore.embedded.occupants import occupants
 from embedded.started import Start
 
@@ -118,10 +121,17 @@ async def test_the_address_takes_another_role_and_database(data_dir: Path) -> No
 
 
 async def test_the_users_own_variables_do_not_reach_the_server(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"PGPORT": "1", "PGDATA": "/nowhere", "PGHOST": "nowhere", "PGOPTIONS": "-c fsync=no"}.items():
-        monkeypatch.setenv(name, value)
+    for name in ("PGPORT", "PGDATA", "PGDATESTYLE", "LC_MESSAGES"):
+        monkeypatch.setenv(name, "nonsense")
+    assert not {name for name in driver._environment() if name.startswith(("PG", "LC_"))} - {"LC_ALL"}
     async with Cluster(data_dir, settings=THROWAWAY) as cluster:
-        assert "5432" == await ask(cluster.dsn(), "SHOW port")
+        assert 1 == await ask(cluster.dsn(), "SELECT 1")
+
+
+async def test_ctrl_c_in_the_terminal_does_not_reach_the_server(data_dir: Path) -> None:
+    async with Cluster(data_dir, settings=THROWAWAY) as cluster:
+        assert cluster.pid
+        assert os.getpgid(cluster.pid) not in {os.getpgid(0), os.getpgid(os.getppid())}
 
 
 def test_it_outlives_the_loop_that_started_it(data_dir: Path) -> None:
@@ -133,6 +143,16 @@ def test_it_outlives_the_loop_that_started_it(data_dir: Path) -> None:
     asyncio.run(cluster.start())
     assert 1 == asyncio.run(ask(cluster.dsn(), "SELECT 1"))
     asyncio.run(cluster.stop())
+
+
+async def test_it_outlives_the_thread_that_started_it(data_dir: Path) -> None:
+    cluster = Cluster(data_dir, settings=THROWAWAY)
+    thread = threading.Thread(target=lambda: asyncio.run(cluster.start()))
+    thread.start()
+    thread.join()
+    await asyncio.sleep(0.5)
+    assert 1 == await ask(cluster.dsn(), "SELECT 1")
+    await cluster.stop()
 
 
 async def test_stopping_twice_or_never_started_is_nothing(data_dir: Path) -> None:
@@ -190,18 +210,10 @@ async def test_there_is_nothing_to_attach_to_unless_somebody_holds_the_folder(da
 
 
 async def test_a_look_at_the_lock_does_not_refuse_a_start(data_dir: Path) -> None:
-    stop = asyncio.Event()
-
-    async def look() -> None:
-        while not stop.is_set():
-            attach(data_dir)
-            await asyncio.sleep(0)
-
-    looking = asyncio.create_task(look())
-    async with Cluster(data_dir, settings=THROWAWAY):
-        pass
-    stop.set()
-    await looking
+    looking = os.open(data_dir / "lock", os.O_RDWR)
+    fcntl.flock(looking, fcntl.LOCK_EX)
+    asyncio.get_running_loop().call_later(0.3, os.close, looking)
+    (await take(Folder(data_dir))).release()
 
 
 async def test_a_forked_worker_does_not_keep_the_folder(data_dir: Path, start: Start) -> None:
@@ -221,7 +233,7 @@ async def test_a_server_started_by_hand_is_left_alone(data_dir: Path) -> None:
         *identity.command(command, cwd=data_dir, death_signal=signal.SIGKILL), stderr=asyncio.subprocess.DEVNULL
     )
     try:
-        while not Cluster(data_dir)._is_ready(by_hand.pid):  # noqa: ASYNC110  # a process has no event
+        while not Cluster(data_dir)._is_ready(by_hand.pid):  # a process has no event
             await asyncio.sleep(0.01)
         with pytest.raises(FolderInUse, match=f"process {by_hand.pid}"):
             await Cluster(data_dir).start()
@@ -422,10 +434,12 @@ async def test_the_end_of_the_server_is_noticed(data_dir: Path) -> None:
 
 
 async def test_left_over_files_that_name_a_living_stranger_do_no_harm(data_dir: Path) -> None:
-    (data_dir / "pg" / "postmaster.pid").write_text(f"{os.getpid()}\n{data_dir / 'pg'}\n1\n5432\n{data_dir}\n\n")
-    (data_dir / "run" / ".s.PGSQL.5432.lock").write_text(f"{os.getpid()}\n")
-    async with Cluster(data_dir, settings=THROWAWAY) as cluster:
-        assert 1 == await ask(cluster.dsn(), "SELECT 1")
+    with subprocess.Popen(["sleep", "60"]) as stranger:
+        (data_dir / "pg" / "postmaster.pid").write_text(f"{stranger.pid}\n{data_dir / 'pg'}\n1\n5432\n{data_dir}\n\n")
+        (data_dir / "run" / ".s.PGSQL.5432.lock").write_text(f"{stranger.pid}\n")
+        async with Cluster(data_dir, settings=THROWAWAY) as cluster:
+            assert 1 == await ask(cluster.dsn(), "SELECT 1")
+        stranger.kill()
 
 
 def until_gone(pid: int, seconds: float) -> Iterator[float]:
@@ -466,7 +480,7 @@ async def test_a_backend_that_missed_its_postmasters_death_is_ended(data_dir: Pa
     os.kill(busy, signal.SIGSTOP)
     os.kill(owner.server, signal.SIGKILL)
     owner.process.kill()
-    async with Cluster(data_dir, settings=THROWAWAY) as cluster:
+    async with asyncio.timeout(8), Cluster(data_dir, settings=THROWAWAY) as cluster:
         assert 1 == await ask(cluster.dsn(), "SELECT 1")
         list(until_gone(busy, 1))
     conn.terminate()

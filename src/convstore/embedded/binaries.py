@@ -67,9 +67,7 @@ def _version(bindir: Path) -> str | None:
     if not postgres.is_file() or not (bindir / f"initdb{_EXE}").is_file():
         return None
     with contextlib.suppress(OSError, subprocess.SubprocessError):
-        said = subprocess.run(  # noqa: S603
-            [postgres, "--version"], capture_output=True, text=True, check=True, timeout=30
-        ).stdout
+        said = subprocess.run([postgres, "--version"], capture_output=True, text=True, check=True, timeout=30).stdout
         if found := re.search(r"\d+(\.\d+|\w+)", said):
             return found[0]
     return None
@@ -95,7 +93,7 @@ def _machine_folders() -> Iterator[Path]:
         yield from Path("/").glob(pattern.lstrip("/"))
     if pg_config := shutil.which("pg_config"):
         with contextlib.suppress(OSError, subprocess.SubprocessError):
-            said = subprocess.run(  # noqa: S603
+            said = subprocess.run(
                 [pg_config, "--bindir"], capture_output=True, text=True, check=True, timeout=30
             ).stdout
             yield Path(said.strip())

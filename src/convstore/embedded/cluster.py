@@ -184,7 +184,7 @@ class Cluster:
         """
         if self._server is None:
             raise EmbeddedError(f"The server on {self.data_dir} is not running. Start it first.")
-        while (status := self._server.poll()) is None:  # noqa: ASYNC110  # a process has no event
+        while (status := self._server.poll()) is None:  # a process has no event
             await asyncio.sleep(0.2)
         return status
 
@@ -283,7 +283,7 @@ class Cluster:
             start = output.seek(0, os.SEEK_END)
             process = self._spawn(command, output, _KILL)
             try:
-                while (status := process.poll()) is None:  # noqa: ASYNC110  # a process has no event
+                while (status := process.poll()) is None:  # a process has no event
                     await asyncio.sleep(_TICK)
             except BaseException:
                 process.kill()
@@ -315,7 +315,7 @@ class Cluster:
             # An immediate shutdown, because a polite one may hang and nobody would be there to insist.
             self._server = self._spawn(command, output, _IMMEDIATE if tied else 0)
         if not tied and sys.platform != "win32":
-            self._guard = subprocess.Popen(  # noqa: S603
+            self._guard = subprocess.Popen(
                 [sys.executable, "-I", "-S", _launch_file, "guard", str(self._server.pid), str(self._folder.pidfile)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
@@ -326,7 +326,7 @@ class Cluster:
 
     def _spawn(self, command: list[str], output: IO[bytes], death_signal: int) -> subprocess.Popen[bytes]:
         # A session of its own: Ctrl-C in a terminal goes to a whole group, and would end the server before its clients.
-        return subprocess.Popen(  # noqa: S603
+        return subprocess.Popen(
             self._identity.command(command, cwd=self.data_dir, death_signal=death_signal),
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -378,12 +378,12 @@ class Cluster:
 
     @property
     def _found(self) -> Binaries:
-        assert self._binaries is not None  # noqa: S101  # set before anything is run
+        assert self._binaries is not None  # set before anything is run
         return self._binaries
 
     @property
     def _running(self) -> subprocess.Popen[bytes]:
-        assert self._server is not None  # noqa: S101  # set by _run_server
+        assert self._server is not None  # set by _run_server
         return self._server
 
     async def _end(self, server: subprocess.Popen[bytes]) -> str:
@@ -404,7 +404,7 @@ class Cluster:
     def _signal(self, server: subprocess.Popen[bytes], how: str, number: int) -> None:
         if sys.platform == "win32" and how != "killed":  # no signals there; pg_ctl has its own way
             stop = [self._found.program("pg_ctl"), "stop", "-W", "-m", how, "-D", str(self._folder.cluster)]
-            subprocess.run(stop, check=False, capture_output=True)  # noqa: S603
+            subprocess.run(stop, check=False, capture_output=True)
         else:
             server.send_signal(number)
 
