@@ -20,13 +20,14 @@ from convstore import logs
 from convstore.backend import Backend
 from convstore.cli.loop import run
 from convstore.config import Settings
-from convstore.database import open_pool
-from convstore.directory.people import Directory
+from convstore.database import SERVER_ROLE, connect, open_pool
+from convstore.directory import Directory
 from convstore.embedded import Cluster
-from convstore.engine.engine import Engine
+from convstore.engine import Engine
 from convstore.errors import ConfigError
 from convstore.handle import handle
 from convstore.http.app import make_app
+from convstore.log.create import facts
 from convstore.log.recorded import Meta
 from convstore.log.store import Store
 from convstore.migrate import migrate
@@ -115,24 +116,31 @@ async def _keep_alive(cluster: Cluster, stop: asyncio.Event) -> None:
 async def _load_demo(dsn: str, settings: Settings) -> None:
     """Fill in the demo's people and, through the ordinary commands, their messages."""
     async with _backend(dsn, settings) as backend:
-        await demo_data.load(backend.pool)
-        known = await backend.store.states([command.conversation_id for command in demo_data.messages()])
+        if not await demo_data.load(backend.pool):
+            return
         for command in demo_data.messages():
-            if command.conversation_id not in known:
-                await handle(backend.store, backend.engine, [command], Meta(actor=command.actor.id, causation="demo"))
+            await handle(backend.store, backend.engine, [command], Meta(actor=command.actor.id, causation="demo"))
+        log.info("demo.loaded", commands=len(demo_data.messages()))
 
 
 @asynccontextmanager
 async def _backend(dsn: str, settings: Settings) -> AsyncIterator[Backend]:
-    async with await open_pool(dsn, size=settings.connections) as pool:
-        store = await Store.open(pool)
-        engine = Engine(pool, dsn, store)
+    # One for each partition's appends and one to hear of the directory's changes, beside those for requests.
+    conn = await connect(dsn, role=SERVER_ROLE)
+    try:
+        partitions = (await facts(conn)).partitions
+    finally:
+        await conn.close()
+    size = settings.connections + partitions + 1
+    async with await open_pool(dsn, size=size) as pool, AsyncExitStack() as stack:
+        store = await stack.enter_async_context(await Store.open(pool))
         directory = Directory(pool)
-        async with AsyncExitStack() as stack:
-            stack.push_async_callback(store.close)
-            await engine.start()
-            stack.push_async_callback(engine.stop)
-            yield Backend(pool=pool, store=store, engine=engine, directory=directory, settings=settings)
+        await directory.start()
+        stack.push_async_callback(directory.stop)
+        engine = Engine(pool, dsn, store)
+        await engine.start()
+        stack.push_async_callback(engine.stop)
+        yield Backend(pool=pool, store=store, engine=engine, directory=directory, settings=settings)
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -2,11 +2,38 @@
 
 import secrets
 import uuid
+from importlib.resources import files
+from typing import Final
+
+from msgspec import Struct
 
 from convstore.database import Conn
 from convstore.errors import ConfigError
+from convstore.sql import Statements
+
+_sql: Final = Statements(files(__package__) / "statements.sql")
 
 DEFAULT_PARTITIONS = 1
+
+
+class Facts(Struct, frozen=True):
+    """What was settled when the store was created: which one it is, how many partitions it has, its secret."""
+
+    id: str
+    partitions: int
+    secret: bytes
+
+
+async def facts(conn: Conn) -> Facts:
+    """Give the facts about the store of this database.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    found = {row["name"]: row["value"] for row in await conn.fetch(_sql.facts)}
+    if "partitions" not in found:
+        raise ConfigError("There is no store in this database: run convstore migrate.")
+    return Facts(found["id"], int(found["partitions"]), bytes.fromhex(found["secret"]))
 
 
 async def create(conn: Conn, partitions: int = DEFAULT_PARTITIONS) -> None:

@@ -1,0 +1,72 @@
+"""``convstore verify``: is the log what was appended, and are the inboxes what the log says?"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import cyclopts
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+
+from convstore.cli.connection import store_dsn
+from convstore.cli.loop import run
+from convstore.config import Where
+from convstore.database import SERVER_ROLE, connect
+from convstore.log.create import facts
+from convstore.log.cursor import decode
+from convstore.log.verify import Checked, Progress
+from convstore.log.verify import verify as verify_log
+
+app = cyclopts.App(name="verify", help="Check the log, and the read models against it.")
+
+FAILED = 1
+
+
+@app.command
+def log(*, where: Where = Where(), cursor: tuple[str, ...] = ()) -> None:  # noqa: B008 - frozen
+    """Check the whole log: the chain of hashes, dense positions and versions, and that every event can be read.
+
+    Others may go on appending meanwhile. Exit code 1 when something is wrong; each finding is named by its positions.
+
+    Parameters
+    ----------
+    cursor
+        A cursor that somebody kept outside (the Convstore-Cursor of an answer): the log must reach as far.
+    """
+
+    async def work() -> Checked:
+        async with store_dsn(where.dsn, where.data_dir) as dsn:
+            conn = await connect(dsn, role=SERVER_ROLE, application="convstore verify")
+            try:
+                store = await facts(conn)
+                cursors = [decode(text, store.partitions, store.id) for text in cursor]
+                with progress("checking the log") as advance:
+                    return await verify_log(conn, advance, cursors=cursors)
+            finally:
+                await conn.close()
+
+    checked = run(work())
+    for finding in checked.findings:
+        print(finding)  # noqa: T201
+    print(f"{checked.events} events in {checked.batches} batches: {_verdict(len(checked.findings))}")  # noqa: T201
+    if checked.findings:
+        sys.exit(FAILED)
+
+
+def _verdict(findings: int) -> str:
+    return f"{findings} things are wrong" if findings else "as they were appended"
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Progress]:
+    """Show a bar with rate and time left on a terminal; nothing elsewhere."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bars(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
+
+        def advance(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield advance
