@@ -167,13 +167,13 @@ class Store:
             raise Busy("The server is stopping.")
         if not commands:
             raise ValueError("no commands")
+        _check_text(*(command.conversation_id for command in commands))
         partition = self.partition_of(commands[0].conversation_id)
         for command in commands:
             if self.partition_of(command.conversation_id) != partition:
                 raise ValueError("commands of one submit concern one partition")
         if key is not None:
             _check_text(key.account, key.key)
-        _check_text(*(command.conversation_id for command in commands))
         return await self._appenders[partition].submit(commands, encode_meta(meta), key)
 
     async def recall(self, key: IdempotencyKey) -> dict[int, Outcome]:
@@ -198,7 +198,13 @@ class Store:
         }
 
     async def states(self, wanted: Iterable[Uid]) -> dict[Uid, Conversation]:
-        """Give the states of these conversations as the log has them now; unknown and deleted ones are left out."""
+        """Give the states of these conversations as the log has them now; unknown and deleted ones are left out.
+
+        Raises:
+            BadText: a uid holds NUL or a lone surrogate.
+        """
+        wanted = list(wanted)
+        _check_text(*wanted)
         by_partition: defaultdict[int, dict[Uid, None]] = defaultdict(dict)
         for uid in wanted:
             by_partition[self.partition_of(uid)][uid] = None
