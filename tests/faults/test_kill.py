@@ -29,7 +29,7 @@ from convstore.embedded import attach
 ROUNDS = int(os.environ.get("CONVSTORE_FAULT_ROUNDS", "3"))
 WRITERS = 12
 _PATIENCE = 60.0  # seconds until a server that was killed must be answering again
-ADMIN = aiohttp.BasicAuth("admin", "district")
+ADMIN = {"Authorization": aiohttp.encode_basic_auth("admin", "district")}
 CONVERSATIONS = ("ZjHHSjyyeJ2", "jMe43trzrdi", "WzMRrCosqc0", "lxCjiigqrJm")
 
 
@@ -62,7 +62,7 @@ class Server:
         until = time.monotonic() + _PATIENCE
         while True:
             try:
-                async with session.get(f"{self.url}/me?fields=id", auth=ADMIN) as answer:
+                async with session.get(f"{self.url}/messageConversations?fields=id", headers=ADMIN) as answer:
                     if answer.status == 200:
                         return
             except (aiohttp.ClientError, TimeoutError):
@@ -124,8 +124,7 @@ class Writers:
             async with self.session.post(
                 f"{self.server.url}/messageConversations/{conversation}",
                 data=key,
-                headers={"Content-Type": "text/plain", "Idempotency-Key": key},
-                auth=ADMIN,
+                headers={**ADMIN, "Content-Type": "text/plain", "Idempotency-Key": key},
             ) as answer:
                 await answer.read()
                 assert answer.status in (200, 500, 503), await answer.text()
