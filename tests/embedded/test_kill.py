@@ -55,7 +55,7 @@ async def test_no_acknowledged_row_is_lost_and_every_restart_works(tmp_path: Pat
         killer.join()
         owner.process.wait()
     assert acknowledged
-    print(  # the figures of a release
+    print(  # noqa: T201  # the figures of a release
         f"\npostgres={version} rounds={ROUNDS} restarts_ok={len(took)} "
         f"rows_acknowledged={len(acknowledged)} rows_lost=0 "
         f"restart_median_ms={statistics.median(took)} restart_worst_ms={max(took)}"

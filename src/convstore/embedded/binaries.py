@@ -67,7 +67,9 @@ def _version(bindir: Path) -> str | None:
     if not postgres.is_file() or not (bindir / f"initdb{_EXE}").is_file():
         return None
     with contextlib.suppress(OSError, subprocess.SubprocessError):
-        said = subprocess.run([postgres, "--version"], capture_output=True, text=True, check=True, timeout=30).stdout
+        said = subprocess.run(  # noqa: S603
+            [postgres, "--version"], capture_output=True, text=True, check=True, timeout=30
+        ).stdout
         if found := re.search(r"\d+(\.\d+|\w+)", said):
             return found[0]
     return None
@@ -93,7 +95,7 @@ def _machine_folders() -> Iterator[Path]:
         yield from Path("/").glob(pattern.lstrip("/"))
     if pg_config := shutil.which("pg_config"):
         with contextlib.suppress(OSError, subprocess.SubprocessError):
-            said = subprocess.run(
+            said = subprocess.run(  # noqa: S603
                 [pg_config, "--bindir"], capture_output=True, text=True, check=True, timeout=30
             ).stdout
             yield Path(said.strip())

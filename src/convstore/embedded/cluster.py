@@ -48,6 +48,7 @@ _FAST, _IMMEDIATE, _KILL = signal.SIGINT, getattr(signal, "SIGQUIT", signal.SIGT
 _STOP_STEPS = (("fast", _FAST, 10.0), ("immediate", _IMMEDIATE, 6.0), ("killed", _KILL, 5.0))
 _TICK = 0.01  # seconds between looks at a process
 _ORPHAN_PATIENCE = 10.0  # seconds that a dead owner's server gets to end by itself; it needs one
+_HEADLESS_PATIENCE = 0.5  # seconds until a backend without a postmaster is told to end; most notice at once
 _STRANGER_PATIENCE = 2.0  # seconds until a server that is not ours is reported
 
 
@@ -184,7 +185,7 @@ class Cluster:
         """
         if self._server is None:
             raise EmbeddedError(f"The server on {self.data_dir} is not running. Start it first.")
-        while (status := self._server.poll()) is None:  # a process has no event
+        while (status := self._server.poll()) is None:  # noqa: ASYNC110  # a process has no event
             await asyncio.sleep(0.2)
         return status
 
@@ -234,7 +235,8 @@ class Cluster:
         We hold the lock, so a server found here has lost its owner and is about to end. Backends whose postmaster was
         killed may be deep in a query and not notice for minutes. A server that somebody started by hand is left alone.
         """
-        mark, began, killed = self._folder.mark, time.monotonic(), False
+        mark, began = self._folder.mark, time.monotonic()
+        number, not_before = _IMMEDIATE, 0.0
         while alive := occupants(directory, mark):
             waited = time.monotonic() - began
             ours = [pid for pid in alive if mark.encode() in _command_line(pid)]
@@ -245,11 +247,10 @@ class Cluster:
                     pid=alive[0],
                 )
             headless = not any(_is_postmaster(pid) for pid in alive)
-            if headless or waited > _ORPHAN_PATIENCE:
-                _send(ours, _KILL if killed else _IMMEDIATE)
-                killed = True
-                await asyncio.sleep(1)
-            await asyncio.sleep(0.05)
+            if waited > max(not_before, _HEADLESS_PATIENCE if headless else _ORPHAN_PATIENCE):
+                _send(ours, number)
+                number, not_before = _KILL, waited + 1
+            await asyncio.sleep(_TICK)
         return alive is not None
 
     def _prepare_tcp(self) -> None:
@@ -283,7 +284,7 @@ class Cluster:
             start = output.seek(0, os.SEEK_END)
             process = self._spawn(command, output, _KILL)
             try:
-                while (status := process.poll()) is None:  # a process has no event
+                while (status := process.poll()) is None:  # noqa: ASYNC110  # a process has no event
                     await asyncio.sleep(_TICK)
             except BaseException:
                 process.kill()
@@ -315,7 +316,7 @@ class Cluster:
             # An immediate shutdown, because a polite one may hang and nobody would be there to insist.
             self._server = self._spawn(command, output, _IMMEDIATE if tied else 0)
         if not tied and sys.platform != "win32":
-            self._guard = subprocess.Popen(
+            self._guard = subprocess.Popen(  # noqa: S603
                 [sys.executable, "-I", "-S", _launch_file, "guard", str(self._server.pid), str(self._folder.pidfile)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
@@ -326,7 +327,7 @@ class Cluster:
 
     def _spawn(self, command: list[str], output: IO[bytes], death_signal: int) -> subprocess.Popen[bytes]:
         # A session of its own: Ctrl-C in a terminal goes to a whole group, and would end the server before its clients.
-        return subprocess.Popen(
+        return subprocess.Popen(  # noqa: S603
             self._identity.command(command, cwd=self.data_dir, death_signal=death_signal),
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -378,12 +379,12 @@ class Cluster:
 
     @property
     def _found(self) -> Binaries:
-        assert self._binaries is not None  # set before anything is run
+        assert self._binaries is not None  # noqa: S101  # set before anything is run
         return self._binaries
 
     @property
     def _running(self) -> subprocess.Popen[bytes]:
-        assert self._server is not None  # set by _run_server
+        assert self._server is not None  # noqa: S101  # set by _run_server
         return self._server
 
     async def _end(self, server: subprocess.Popen[bytes]) -> str:
@@ -404,7 +405,7 @@ class Cluster:
     def _signal(self, server: subprocess.Popen[bytes], how: str, number: int) -> None:
         if sys.platform == "win32" and how != "killed":  # no signals there; pg_ctl has its own way
             stop = [self._found.program("pg_ctl"), "stop", "-W", "-m", how, "-D", str(self._folder.cluster)]
-            subprocess.run(stop, check=False, capture_output=True)
+            subprocess.run(stop, check=False, capture_output=True)  # noqa: S603
         else:
             server.send_signal(number)
 

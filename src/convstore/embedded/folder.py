@@ -61,7 +61,7 @@ class Folder:
         """Where the socket goes: below the data folder, or in /tmp if that makes its path too long for the system."""
         inside = self.path / "run"
         fits = len(os.fsencode(inside / SOCKET_NAME)) <= SOCKET_PATH_LIMIT
-        return inside if fits else Path("/tmp") / self.mark  # 0700 and checked; TMPDIR may be long itself
+        return inside if fits else Path("/tmp") / self.mark  # noqa: S108  # 0700 and checked; TMPDIR may be long itself
 
     def create(self) -> None:
         """Make the folder, for its owner alone; one that exists keeps its permissions."""
@@ -218,7 +218,7 @@ async def take(folder: Folder) -> Lock:
         while not _try_lock(fd):
             if asyncio.get_running_loop().time() > deadline:
                 pid = _holder(fd)
-                raise FolderInUse(
+                raise FolderInUse(  # noqa: TRY301
                     f"The data folder {folder.path} is in use by process {pid or '(unknown)'}. Stop that one first, or "
                     "choose another folder with --data-dir.",
                     pid=pid,

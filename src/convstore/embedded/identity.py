@@ -154,7 +154,7 @@ def _owner(folder: Folder) -> tuple[int, int] | None:
 
 def _try(identity: Identity, binaries: Binaries, folder: Folder) -> tuple[str, int]:
     """Run ``postgres --version`` in the data folder: what went wrong, and the exit code, 0 if nothing did."""
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603
         identity.command([binaries.program("postgres"), "--version"], cwd=folder.path),
         capture_output=True,
         text=True,

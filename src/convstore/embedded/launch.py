@@ -36,7 +36,7 @@ class _StepFailed(Exception):
 
 def _libc() -> Callable[..., None]:
     """Load what calls the C library. To be done as the starter's own user: another may not reach Python's files."""
-    import ctypes  # neither needed nor always present on other systems than Linux
+    import ctypes  # noqa: PLC0415  # neither needed nor always present on other systems than Linux
 
     libc = ctypes.CDLL(None, use_errno=True)
 

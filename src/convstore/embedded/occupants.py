@@ -48,7 +48,7 @@ def _works_in(process: Path, place: os.stat_result, mark: str) -> bool:
 
 
 def _asked_of_psutil(directory: Path) -> list[int]:
-    import psutil  # type: ignore[import-untyped]  # only where there is no /proc
+    import psutil  # type: ignore[import-untyped]  # noqa: PLC0415  # only where there is no /proc
 
     found: list[int] = []
     for process in psutil.process_iter():
