@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
-from people import FEEDBACK, PASSWORD, Client
+from people import FEEDBACK, PASSWORD, Client, MakeClient
 
 from convstore.backend import Backend
 from convstore.config import Settings
@@ -18,8 +18,6 @@ from convstore.directory.passwords import hash_now
 from convstore.engine import Engine
 from convstore.http.app import make_app
 from convstore.log.store import Store
-
-MakeClient = Callable[..., Awaitable[Client]]
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +17,7 @@ from convstore.domain.conversation import Conversation
 from convstore.domain.events import ConversationEvent
 from convstore.domain.uid import Uid, UserId
 from convstore.log import read
+from convstore.log.recorded import Recorded
 
 PASSWORD = "district"
 
@@ -167,13 +168,20 @@ class Client:
         """Give the state of a conversation, as the log has it; None when there is none, or none any more."""
         return (await self.backend.store.states([Uid(uid)])).get(Uid(uid))
 
+    async def records(self, uid: str) -> Sequence[Recorded]:
+        """Give what the log holds of a conversation."""
+        async with self.backend.pool.acquire() as conn:
+            return await read.read_stream(conn, self.backend.store.partition_of(Uid(uid)), Uid(uid))
+
     async def history(self, uid: str) -> Sequence[ConversationEvent]:
         """Give the events of a conversation."""
-        async with self.backend.pool.acquire() as conn:
-            partition = self.backend.store.partition_of(Uid(uid))
-            return [recorded.event for recorded in await read.read_stream(conn, partition, Uid(uid))]
+        return [recorded.event for recorded in await self.records(uid)]
 
     async def events(self) -> int:
         """Say how many events the log has."""
         count: int = await self.backend.pool.fetchval("SELECT count(*) FROM event")
         return count
+
+
+# Starts a server with these settings, and with so many partitions.
+MakeClient = Callable[..., Awaitable[Client]]
