@@ -10,6 +10,7 @@ append was decided on versions that have passed.
 """
 
 import asyncio
+import contextlib
 import itertools
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -166,7 +167,9 @@ class Appender:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         self._fail_waiting(Busy("The server is stopping."))
-        await self._disconnect()
+        conn, self._conn = self._conn, None
+        if conn is not None:
+            await self._pool.release(conn, timeout=_CONNECT_TIMEOUT)
 
     def _enqueue(self, request: Request) -> None:
         self._queue.append(request)
@@ -357,7 +360,9 @@ class Appender:
         """Let go of the connection, in whatever state it is."""
         conn, self._conn = self._conn, None
         if conn is not None:
-            conn.terminate()
+            # The pool may have noticed first, and have taken it back: then it is not ours to end.
+            with contextlib.suppress(asyncpg.InterfaceError):
+                conn.terminate()
             await self._pool.release(conn)
 
     def _fail_waiting(self, error: Exception) -> None:
