@@ -145,7 +145,9 @@ async def test_keys_are_forgotten_after_their_time(store: Store, owner: Conn, po
 
     assert 2 == await pool.fetchval("SELECT forget_keys(0, interval '7 days', 2)")
     assert 1 == await pool.fetchval("SELECT forget_keys(0, interval '7 days', 2)")
-    assert ["key 3", "key 4"] == [row["key"] for row in await pool.fetch("SELECT key FROM idempotency_key ORDER BY key")]
+    assert ["key 3", "key 4"] == [
+        row["key"] for row in await pool.fetch("SELECT key FROM idempotency_key ORDER BY key")
+    ]
 
 
 async def test_a_store_forgets_old_keys_when_it_is_opened(store: Store, owner: Conn) -> None:

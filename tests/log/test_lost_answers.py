@@ -6,6 +6,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Self
 from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
 
 import asyncpg
@@ -106,11 +107,13 @@ class Deaf:
         host = parse_qs(parts.query).get("host", [parts.hostname or "localhost"])[0]
         self._host, self._port = host, parts.port or int(parse_qs(parts.query).get("port", ["5432"])[0])
         self._folder = folder
-        self.dsn = urlunsplit(parts._replace(netloc=f"{parts.username or 'postgres'}@", query=f"host={quote(str(folder))}"))
+        self.dsn = urlunsplit(
+            parts._replace(netloc=f"{parts.username or 'postgres'}@", query=f"host={quote(str(folder))}")
+        )
         self.deaf = False
         self._cut: list[asyncio.StreamWriter] = []
 
-    async def __aenter__(self) -> "Deaf":
+    async def __aenter__(self) -> Self:
         self._server = await asyncio.start_unix_server(self._serve, str(self._folder / ".s.PGSQL.5432"))
         return self
 

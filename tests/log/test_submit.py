@@ -12,13 +12,26 @@ from convstore.log import batch, read
 from convstore.log.outcome import Decided
 from convstore.log.recorded import Meta
 from convstore.log.store import Store
-from words import ANN, BOB, CONVERSATION, EVE, OTHER_CONVERSATION, mark_read, mark_unread, reply, send_message, set_status
+from words import (
+    ANN,
+    BOB,
+    CONVERSATION,
+    EVE,
+    OTHER_CONVERSATION,
+    mark_read,
+    mark_unread,
+    reply,
+    send_message,
+    set_status,
+)
 
 META = Meta(actor=ANN, request_id="r1")
 
 
 async def tags(conn: Conn | Pool, stream: Uid = CONVERSATION) -> list[str]:
-    return [row["type"] for row in await conn.fetch("SELECT type FROM event WHERE stream = $1 ORDER BY version", stream)]
+    return [
+        row["type"] for row in await conn.fetch("SELECT type FROM event WHERE stream = $1 ORDER BY version", stream)
+    ]
 
 
 async def test_a_command_answers_with_the_events_that_are_in_the_log(store: Store, pool: Pool) -> None:
@@ -76,9 +89,7 @@ async def test_a_uid_is_taken_once(store: Store, other: Store) -> None:
 
 
 async def test_commands_of_one_submit_see_what_the_ones_before_did(store: Store) -> None:
-    outcome = await store.submit(
-        [send_message(BOB), mark_read(by=BOB), mark_read(by=BOB), mark_unread(by=BOB)], META
-    )
+    outcome = await store.submit([send_message(BOB), mark_read(by=BOB), mark_read(by=BOB), mark_unread(by=BOB)], META)
     assert [3, 1, 0, 1] == [decided.events for decided in outcome.decided]
     assert [3, 4, 4, 5] == [decided.version for decided in outcome.decided]
 
@@ -87,9 +98,7 @@ async def test_commands_of_one_submit_are_carried_out_together_or_not_at_all(sto
     await store.submit([send_message(BOB), send_message(BOB, conversation=OTHER_CONVERSATION)], META)
 
     with pytest.raises(AccessDenied):
-        await store.submit(
-            [reply(by=BOB), reply(by=BOB, conversation=OTHER_CONVERSATION), reply(by=EVE)], META
-        )
+        await store.submit([reply(by=BOB), reply(by=BOB, conversation=OTHER_CONVERSATION), reply(by=EVE)], META)
     assert [6] == await read.heads(pool)
     assert {3} == {state.version for state in (await store.states([CONVERSATION, OTHER_CONVERSATION])).values()}
 

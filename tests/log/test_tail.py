@@ -1,16 +1,20 @@
 """The recent events of one process: a run without a gap, or nothing."""
 
+from datetime import UTC, datetime
+
 from convstore.domain.uid import Uid
 from convstore.log.recorded import Meta, Recorded
 from convstore.log.store import Store
 from convstore.log.tail import Tail
-from datetime import UTC, datetime
 from words import ANN, BOB, CONVERSATION, posted, reply, send_message
 
 
 def events(first: int, last: int) -> list[Recorded]:
     at = datetime(2026, 11, 23, tzinfo=UTC)
-    return [Recorded(0, position, Uid(CONVERSATION), position, posted(by=ANN), at, "{}") for position in range(first, last + 1)]
+    return [
+        Recorded(0, position, Uid(CONVERSATION), position, posted(by=ANN), at, "{}")
+        for position in range(first, last + 1)
+    ]
 
 
 def positions(found: list[Recorded] | None) -> list[int] | None:

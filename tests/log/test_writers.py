@@ -1,6 +1,7 @@
-"""Many writers, in one process and in several: every acknowledged command is in the log once, and order has no holes."""
+"""Many writers, in one process and in several: every acknowledged command is in once, and order has no holes."""
 
 import asyncio
+import os
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -119,9 +120,16 @@ async def test_real_processes_with_partitions_lose_and_double_nothing(
         acknowledged = [new_uid() for _ in uids]
         for uid, message in zip(uids, acknowledged, strict=True):
             await store.submit([send_message(BOB, conversation=uid, message=message)], META)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     processes = [
         await asyncio.create_subprocess_exec(
-            sys.executable, str(Path(__file__).with_name("writer.py")), dsn, "25", *uids, stdout=asyncio.subprocess.PIPE
+            sys.executable,
+            str(Path(__file__).with_name("writer.py")),
+            dsn,
+            "25",
+            *uids,
+            stdout=asyncio.subprocess.PIPE,
+            env=environment,
         )
         for _ in range(3)
     ]

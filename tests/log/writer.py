@@ -2,11 +2,8 @@
 
 import asyncio
 import sys
-from pathlib import Path
 
 import msgspec
-
-sys.path[:0] = [str(Path(__file__).parents[1])]
 
 from convstore.database import open_pool
 from convstore.domain.uid import Uid, new_uid
@@ -24,7 +21,9 @@ async def main(dsn: str, times: int, uids: list[Uid]) -> None:
             messages = []
             for i in range(times):
                 message = new_uid()
-                await store.submit([reply(conversation=uids[(number + i) % len(uids)], message=message)], Meta(actor=ANN))
+                await store.submit(
+                    [reply(conversation=uids[(number + i) % len(uids)], message=message)], Meta(actor=ANN)
+                )
                 messages.append(message)
             return messages
 

@@ -14,7 +14,6 @@ import contextlib
 import itertools
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import asyncpg
@@ -36,6 +35,7 @@ from convstore.domain.events import MessagePosted, ParticipantsAdded
 from convstore.domain.uid import Uid
 from convstore.errors import Busy, LogCorrupt
 from convstore.log.batch import Answer, Batch, Request, Settled
+from convstore.log.counters import Counters
 from convstore.log.outcome import IdempotencyKey, Outcome
 from convstore.log.read import sql
 from convstore.log.recorded import Recorded
@@ -71,18 +71,6 @@ _RECORDED_BYTES: Final = 600
 _UID_BYTES: Final = 70
 
 _T = TypeVar("_T")
-
-
-@dataclass(slots=True)
-class Counters:
-    """What an appender has done since it started; only ever growing."""
-
-    batches: int = 0
-    events: int = 0
-    requests: int = 0
-    stale: int = 0
-    refused_busy: int = 0
-    reconnects: int = 0
 
 
 def is_transient(error: BaseException) -> bool:
@@ -253,7 +241,7 @@ class Appender:
             log.exception("append.unsettled", partition=self.partition, position=answer.base_position)
             _fail(requests, e)
             return []
-        self.counters.batches += 1
+        self.counters.batch(sum(len(request.commands) for request in requests))
         self.counters.requests += len(batch) - len(settled.stale)
         self.counters.stale += len(settled.stale)
         return self._still_patient(settled.stale)
@@ -293,12 +281,14 @@ class Appender:
                     missing.add(uid)
                 elif (state := self._states.get(uid)) is not None:
                     known[uid] = state
+                    self.counters.found += 1
                 elif isinstance(command, Start):
                     # A new uid has no stream; the append verifies it like any other guess.
                     known[uid] = initial(uid)
                 else:
                     missing.add(uid)
         if missing:
+            self.counters.missed += len(missing)
             found, due = await self._persist(lambda conn, _: self._states.refresh(conn, self.partition, missing))
             known |= found
             self._moved -= missing

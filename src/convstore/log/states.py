@@ -39,6 +39,14 @@ class _Entry(Struct):
     debt: int  # what replaying the events since the last snapshot would cost, in bytes
 
 
+class Kept(Struct, frozen=True):
+    """What a cache of states holds: how many, what they weigh and what they may weigh, in bytes, as estimated."""
+
+    states: int
+    weight: int
+    limit: int
+
+
 class States:
     """The most recently used states of one process, by uid; the least recently used go when they weigh too much.
 
@@ -53,6 +61,10 @@ class States:
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def kept(self) -> Kept:
+        """Say what is kept now."""
+        return Kept(len(self._entries), self.weight, self._limit)
 
     def get(self, uid: Uid) -> Conversation | None:
         """Give the state that was kept last, maybe behind the log; None when there is none."""

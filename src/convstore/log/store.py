@@ -17,16 +17,17 @@ from convstore.domain.snapshot import encode_state
 from convstore.domain.uid import Uid
 from convstore.errors import BadText, Busy, ConfigError, KeyReused
 from convstore.log import cursor, read
-from convstore.log.appender import Appender, Counters
+from convstore.log.appender import Appender
 from convstore.log.batch import decode_result
 from convstore.log.codec import encode_meta
+from convstore.log.counters import Counters
 from convstore.log.outcome import Decided, IdempotencyKey, Outcome
 from convstore.log.read import sql
 from convstore.log.recorded import Meta, Recorded
-from convstore.log.states import States
+from convstore.log.states import Kept, States
 from convstore.log.tail import Tail
 
-__all__ = ["Counters", "Decided", "IdempotencyKey", "Outcome", "Store"]
+__all__ = ["Counters", "Decided", "IdempotencyKey", "Kept", "Outcome", "Store"]
 
 log = structlog.get_logger(__name__)
 
@@ -240,9 +241,17 @@ class Store:
         """Give what was appended since the start, per partition, for metrics."""
         return [appender.counters for appender in self._appenders]
 
+    def queues(self) -> list[int]:
+        """Say how many commands wait now, per partition."""
+        return [appender.waiting for appender in self._appenders]
+
     def waiting(self) -> int:
         """Say how many commands wait in the queues now."""
-        return sum(appender.waiting for appender in self._appenders)
+        return sum(self.queues())
+
+    def kept(self) -> Kept:
+        """Say what the cache of states holds now."""
+        return self._states.kept()
 
     def _appended(self, partition: int, position: int) -> None:
         for callback in self.on_append:
