@@ -24,9 +24,10 @@ CREATE TABLE inbox_conversation_v1 (
     version          int         NOT NULL,
     position         bigint      NOT NULL
 );
--- The tickets that a ticket manager may find though he has no copy, newest first.
+-- The tickets that a ticket manager may find though he has no copy, newest first; by status, priority and assignee too,
+-- without a look at the rows.
 CREATE INDEX inbox_conversation_v1_tickets
-    ON inbox_conversation_v1 (last_message_all DESC, conversation_id)
+    ON inbox_conversation_v1 (last_message_all DESC, conversation_id) INCLUDE (status, priority, assignee)
     WHERE message_type = 'TICKET';
 
 -- A row is one person's copy of one conversation. position: the last event that changed this row, so that taking the
@@ -61,13 +62,29 @@ CREATE TABLE inbox_v1 (
     position         bigint      NOT NULL,
     CONSTRAINT inbox_v1_one_copy_each PRIMARY KEY (user_id, conversation_id)
 )
--- Room on each page, so that marking read, which changes no indexed column, need not touch the indexes.
+-- Room on each page, so that a new version of a row mostly stays on the page of the old one.
 WITH (fillfactor = 85);
 -- Whose copies there are of a conversation: participants of one, and the rows that an event of it changes.
 CREATE INDEX inbox_v1_by_conversation ON inbox_v1 (conversation_id, user_id);
--- A person's list of one folder or of all, newest first, in the view without and with internal messages.
+-- A person's list of all, newest first, in the view without and with internal messages.
 CREATE INDEX inbox_v1_newest ON inbox_v1 (user_id, last_message DESC, conversation_id);
 CREATE INDEX inbox_v1_newest_all ON inbox_v1 (user_id, last_message_all DESC, conversation_id);
+-- A person's list of one folder, newest first, and what passes of it by status, priority and assignee, to be counted or
+-- skipped without a look at the rows.
+CREATE INDEX inbox_v1_folder
+    ON inbox_v1 (user_id, message_type, last_message DESC, conversation_id) INCLUDE (status, priority, assignee);
+-- What is unread in a folder, newest first, in either view: one that is far down is found at once. Marking read has to
+-- touch the indexes for it, at 10 microseconds a row.
+CREATE INDEX inbox_v1_unread
+    ON inbox_v1 (user_id, message_type, last_message DESC, conversation_id)
+    WHERE unread;
+CREATE INDEX inbox_v1_unread_all
+    ON inbox_v1 (user_id, message_type, last_message_all DESC, conversation_id)
+    WHERE unread_all;
+-- What a person has marked for follow-up: a few of many.
+CREATE INDEX inbox_v1_follow_up
+    ON inbox_v1 (user_id, conversation_id)
+    WHERE follow_up;
 
 -- A row is how many copies, and how many unread ones, a person has of one type in one partition: always the sums over
 -- inbox_v1, kept by the statements that change it. No row for no copies.

@@ -10,9 +10,10 @@ from convstore.log.store import Store
 
 
 class Backend(Struct, frozen=True, kw_only=True):
-    """The parts. All are open and running while requests are served."""
+    """The parts. All are open and running while requests are served. ``readers`` are for lists and objects."""
 
     pool: Pool
+    readers: Pool
     store: Store
     engine: Engine
     directory: Directory

@@ -11,7 +11,7 @@ from people import FEEDBACK, PASSWORD, Client, MakeClient
 
 from convstore.backend import Backend
 from convstore.config import Settings
-from convstore.database import open_pool
+from convstore.database import open_pool, open_readers
 from convstore.directory import Directory
 from convstore.directory.importing import import_files
 from convstore.directory.passwords import hash_now
@@ -53,7 +53,15 @@ async def make_client(
             engine = Engine(pool, dsn, store)
             await engine.start()
             stack.push_async_callback(engine.stop)
-            backend = Backend(pool=pool, store=store, engine=engine, directory=directory, settings=Settings(**settings))
+            readers = await stack.enter_async_context(await open_readers(dsn, size=4))
+            backend = Backend(
+                pool=pool,
+                readers=readers,
+                store=store,
+                engine=engine,
+                directory=directory,
+                settings=Settings(**settings),
+            )
             client = await stack.enter_async_context(TestClient(TestServer(make_app(backend))))
             return Client(client, backend)
 

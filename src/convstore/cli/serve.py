@@ -20,7 +20,7 @@ from convstore import logs
 from convstore.backend import Backend
 from convstore.cli.loop import run
 from convstore.config import Settings
-from convstore.database import SERVER_ROLE, connect, open_pool
+from convstore.database import SERVER_ROLE, connect, open_pool, open_readers
 from convstore.directory import Directory
 from convstore.embedded import Cluster
 from convstore.engine import Engine
@@ -140,7 +140,8 @@ async def _backend(dsn: str, settings: Settings) -> AsyncIterator[Backend]:
         engine = Engine(pool, dsn, store)
         await engine.start()
         stack.push_async_callback(engine.stop)
-        yield Backend(pool=pool, store=store, engine=engine, directory=directory, settings=settings)
+        readers = await stack.enter_async_context(await open_readers(dsn, size=settings.connections))
+        yield Backend(pool=pool, readers=readers, store=store, engine=engine, directory=directory, settings=settings)
 
 
 def _listen(settings: Settings) -> socket.socket:

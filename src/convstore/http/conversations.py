@@ -11,7 +11,7 @@ from importlib.resources import files
 from urllib.parse import parse_qsl, urlencode
 
 from aiohttp import web
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from convstore.domain import policy
 from convstore.domain.commands import MarkRead
@@ -29,7 +29,7 @@ from convstore.http.query.conversation import CONVERSATION, CONVERSATION_WITH_IN
 from convstore.http.query.entities import Entity
 from convstore.http.query.fields import Field, Mark
 from convstore.http.query.filters import Filter, Test
-from convstore.http.query.listing import ListPlan, ObjectPlan, Source, plan_list, plan_object
+from convstore.http.query.listing import Form, ListPlan, ObjectPlan, Source, plan_list, plan_object
 from convstore.http.query.paging import Order
 from convstore.http.query.parameters import Query, parameters, read_fields, read_query
 from convstore.http.query.run import Found, run_list, run_object, snapshot
@@ -46,6 +46,9 @@ _read_models = [load("inbox").id, load("thread").id]
 _LISTED = (Field("id"), Field("displayName"))
 _LISTED_XML = (Field("id"), Field("name"), Field("displayName"), Field("href"))
 _EVERYTHING = (Field("all", Mark.PRESET),)
+
+# What the inbox's indexes have of a row beside its order.
+_IN_INDEX = {("status",), ("priority",), ("assignee",), ("assignee", "id")}
 
 _NEWEST_FIRST = (Order(("lastMessage",), descending=True),)
 
@@ -83,7 +86,7 @@ async def list_conversations(request: web.Request) -> web.Response:
     )
     base = api_url(request)
     plan = listing.plan
-    page = await run_list(request.app[BACKEND].pool, plan, caller=caller.id, api_url=base)
+    page = await run_list(request.app[BACKEND].readers, plan, caller=caller.id, api_url=base)
     link = f"{base}/messageConversations"
     found = None if page.total is None else pager(plan.paging, page.total, link + request[SUFFIX], listing.kept)
     if xml:
@@ -130,7 +133,7 @@ async def _accessible(request: web.Request, plan: ObjectPlan, uid: Uid, wording:
         Problem: 404, there is none; 403, it is not for him.
     """
     caller = request[CALLER]
-    async with request.app[BACKEND].pool.acquire() as conn:
+    async with request.app[BACKEND].readers.acquire() as conn:
         if plan.children:
             async with snapshot(conn):
                 found = await run_object(conn, plan, uid, caller=caller.id, api_url=api_url(request))
@@ -177,7 +180,7 @@ def _uid(request: web.Request, wording: Wording) -> Uid:
 def _planned_list(raw_query: str, *, with_internal: bool, all_tickets: bool, xml: bool) -> _Listing:
     pairs = parse_qsl(raw_query, keep_blank_values=True)
     query = read_query(parameters(pairs))
-    source = _list_source(query, with_internal=with_internal, all_tickets=all_tickets)
+    source, query = _list_source(query, with_internal=with_internal, all_tickets=all_tickets)
     fields = query.fields or (_LISTED_XML if xml else _LISTED)
     kept = urlencode([(name, value) for name, value in pairs if name not in ("page", "pageSize")])
     return _Listing(plan_list(source, query, fields), kept)
@@ -199,19 +202,20 @@ def _entity(*, with_internal: bool) -> Entity:
     return CONVERSATION_WITH_INTERNAL if with_internal else CONVERSATION
 
 
-def _list_source(query: Query, *, with_internal: bool, all_tickets: bool) -> Source:
-    """Say where a list comes from: one's own copies, or all tickets.
+def _list_source(query: Query, *, with_internal: bool, all_tickets: bool) -> tuple[Source, Query]:
+    """Say where a list comes from, one's own copies or all tickets, and what is still to be asked of it.
 
     Filters on ``read`` are about one's own copies only, so such a list needs no others.
     """
     suffix = "_all" if with_internal else ""
+    asked = _names(query)
     tickets = (
         all_tickets
         and not query.any_filter
-        and any(_is(asked, "messageType", "TICKET") for asked in query.filters)
-        and all(asked.path != ("read",) for asked in query.filters)
+        and any(_is(found, "messageType", "TICKET") for found in query.filters)
+        and ("read",) not in asked
     )
-    return Source(
+    source = Source(
         entity=_entity(with_internal=with_internal),
         rows=_inbox["tickets_all" if tickets else f"own{suffix}"],
         args=(Late.CALLER,),
@@ -219,16 +223,33 @@ def _list_source(query: Query, *, with_internal: bool, all_tickets: bool) -> Sou
         positions=_positions,
         total=None if tickets else _counter(query, suffix),
         search=search_condition,
+        form=_form(query),
     )
+    if tickets:
+        rest = tuple(found for found in query.filters if not _is(found, "messageType", "TICKET"))
+        query = structs.replace(query, filters=rest)
+    return source, query
+
+
+def _form(query: Query) -> Form:
+    """Say how a list is best found, by the indexes that the inbox has (projections/inbox/table.sql)."""
+    asked = _names(query)
+    of_one_type = any(found.path == ("messageType",) and _equal(found) for found in query.filters)
+    if ("followUp",) in asked or (("read",) in asked and not of_one_type):
+        return Form.HITS
+    return Form.IDS if asked & _IN_INDEX else Form.FIRST_PAGE
+
+
+def _names(query: Query) -> set[tuple[str, ...]]:
+    return {found.path for found in query.filters}
+
+
+def _equal(asked: Filter) -> bool:
+    return asked.operator.test is Test.EQUAL and not asked.operator.negated
 
 
 def _is(asked: Filter, name: str, value: str) -> bool:
-    return (
-        asked.path == (name,)
-        and asked.operator.test is Test.EQUAL
-        and not asked.operator.negated
-        and asked.value == value
-    )
+    return asked.path == (name,) and _equal(asked) and asked.value == value
 
 
 def _positions(arguments: Arguments) -> str:
@@ -240,7 +261,7 @@ def _counter(query: Query, suffix: str) -> Callable[[Arguments], str] | None:
     if query.any_filter or query.search is not None or query.text:
         return None
     asked = {found.path: found for found in query.filters}
-    exact = all(found.operator.test is Test.EQUAL and not found.operator.negated for found in query.filters)
+    exact = all(_equal(found) for found in query.filters)
     if not exact or len(asked) < len(query.filters) or not asked.keys() <= {("messageType",), ("read",)}:
         return None
     name = "total"

@@ -4,6 +4,7 @@ Statements are put together from the tables of ``entities``, the vocabulary of `
 all of them constants; whatever a client wrote is a bound parameter. A test sends hostile texts through every place.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from enum import Enum, auto
 from importlib.resources import files
@@ -30,6 +31,9 @@ from convstore.http.query.paging import Order
 from convstore.sql import Statements
 
 SKELETONS = Statements(files(__package__) / "skeletons.sql")
+
+# There is no literal with two hyphens in what statements are made of; what clients write is not in their text.
+_COMMENT = re.compile("--[^\n]*")
 
 # A path through references that lead to their own kind, such as a unit's parent, must end somewhere.
 LONGEST_PATH = 8
@@ -111,6 +115,11 @@ class Arguments:
         """Give the parameter that stands for a value of this type."""
         self.values.append(value)
         return f"${len(self.values)}::{kind}"
+
+
+def statement(sql: str, arguments: Arguments) -> Statement:
+    """Make the statement of a text and its arguments; the comments of the files it came from stay behind."""
+    return Statement(" ".join(_COMMENT.sub("", sql).split()), tuple(arguments.values))
 
 
 class Conditions:

@@ -4,11 +4,14 @@ One statement has one snapshot, so that page, total and cursor always agree. Whi
 what is asked, never on the data:
 
 - the first page is read off an index, row by row, until it is full;
-- a later page takes ids first, which an index alone can give, and then the rows of these;
-- where a condition costs more than a comparison, what passes is found once, and counted and cut from there.
+- a later page takes ids first, which an index alone can give, and then the rows of these; so does a list in another
+  order, and one that most rows do not pass into by what the index has of them;
+- where a condition costs more than a comparison, or has an index of its own in no order that is asked for, what passes
+  is found once, and counted and cut from there.
 """
 
 from collections.abc import Callable
+from enum import IntEnum
 from typing import Any
 
 from msgspec import Struct
@@ -23,6 +26,7 @@ from convstore.http.query.compile import (
     Scope,
     Statement,
     order_keys,
+    statement,
 )
 from convstore.http.query.entities import Entity
 from convstore.http.query.fields import Field
@@ -32,12 +36,20 @@ from convstore.http.query.parameters import Query
 from convstore.http.query.shape import Children, Selection, Shape, shape
 
 
+class Form(IntEnum):
+    """How a list is found: see the head of this module."""
+
+    FIRST_PAGE = 1
+    IDS = 2
+    HITS = 3
+
+
 class Source(Struct, frozen=True):
     """Where a list's rows come from.
 
     ``rows`` is a named statement, ``args`` are its parameters. ``positions`` gives the place in the log that the answer
     reflects, as bigint[]; ``total`` gives a cheaper count than counting, when there is one. ``search`` compiles
-    ``queryString``.
+    ``queryString``. ``form`` is the least that suits the filters.
     """
 
     entity: Entity
@@ -47,6 +59,7 @@ class Source(Struct, frozen=True):
     positions: Callable[[Arguments], str] | None = None
     total: Callable[[Arguments], str] | None = None
     search: Callable[[Conditions, Filter], str] | None = None
+    form: Form = Form.FIRST_PAGE
 
 
 class ListPlan(Struct, frozen=True):
@@ -77,9 +90,16 @@ def plan_list(source: Source, query: Query, fields: tuple[Field, ...]) -> ListPl
     scope = Scope(names.next(), names)
     conditions = Conditions(source.entity, scope, names, arguments)
     passes = _passes(source, query, conditions)
-    keys = order_keys(source.entity, scope, query.order or source.order)
-    direct = not conditions.heavy and query.paging.offset == 0
-    outer = scope if direct else Scope(names.next(), names)
+    # Without what order and fields bring in, which a count would drag along.
+    counted = SKELETONS.rows.format(source=source.rows, row=scope.row, joins=scope.joins, passes=passes)
+    usual = order_keys(source.entity, scope, source.order)
+    keys = order_keys(source.entity, scope, query.order) if query.order else usual
+    form = max(
+        source.form,
+        Form.HITS if conditions.heavy else Form.FIRST_PAGE,
+        Form.IDS if query.paging.offset or keys[0] != usual[0] else Form.FIRST_PAGE,
+    )
+    outer = scope if form is Form.FIRST_PAGE else Scope(names.next(), names)
     selection = Selection(outer, names)
     made = shape(source.entity, fields, selection, listing=True)
     own = selection.index(f"{outer.row}.id") if selection.children else 0
@@ -88,14 +108,14 @@ def plan_list(source: Source, query: Query, fields: tuple[Field, ...]) -> ListPl
     limit = _limit(query.paging, arguments)
     total = "NULL::bigint"
     if paged:
-        total = source.total(arguments) if source.total is not None else SKELETONS.count.format(rows=rows)
+        total = source.total(arguments) if source.total is not None else SKELETONS.count.format(rows=counted)
     columns = "".join(f"{sql} AS c{index}, " for index, sql in enumerate(selection.columns))
     hits = ""
-    if direct:
+    if form is Form.FIRST_PAGE:
         page = SKELETONS.first_page.format(columns=columns, keys=_ordered(keys), rows=rows, limit=limit)
     else:
         ids = SKELETONS.ids.format(row=scope.row, keys=_ordered(keys), rows=rows, limit=limit)
-        if conditions.heavy:
+        if form is Form.HITS:
             hits, ids = _hits(scope, keys, rows, limit)
             total = SKELETONS.count_hits if paged else total
         page = SKELETONS.later_page.format(
@@ -109,7 +129,7 @@ def plan_list(source: Source, query: Query, fields: tuple[Field, ...]) -> ListPl
         page=page,
     )
     return ListPlan(
-        statement=Statement(sql, tuple(arguments.values)),
+        statement=statement(sql, arguments),
         shape=made,
         id=own,
         children=tuple(selection.children),
@@ -190,7 +210,7 @@ def plan_object(source: Source, fields: tuple[Field, ...], extra: tuple[str, ...
         id=arguments.bind(Late.ID, "text"),
     )
     return ObjectPlan(
-        statement=Statement(sql, tuple(arguments.values)),
+        statement=statement(sql, arguments),
         shape=made,
         id=own,
         children=tuple(selection.children),
