@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 
 import bcrypt
@@ -8,6 +9,7 @@ from registrar import AddPerson, until
 from convstore.database import Pool, open_pool
 from convstore.directory import Directory, passwords
 from convstore.directory.accounts import set_disabled, set_password
+from convstore.directory.service import Logins
 from convstore.directory.throttle import FAILURES
 from convstore.errors import AccountDisabled, AccountLocked, BadCredentials
 
@@ -226,3 +228,15 @@ async def test_a_new_password_opens_a_locked_account(elsewhere: Directory, pool:
     await set_password(pool, "anna", "new-password")
     await until(lambda: revision_is(elsewhere, before + 1))
     assert anna == (await elsewhere.authenticate("anna", "new-password")).id
+
+
+async def test_logins_are_counted_by_how_they_were_judged(directory: Directory, add_person: AddPerson) -> None:
+    await add_person("anna", password="district")
+    for password in ("wrong", "district", "district", "district"):
+        with contextlib.suppress(BadCredentials):
+            await directory.authenticate("anna", password)
+    for _ in range(FAILURES + 1):
+        with pytest.raises((BadCredentials, AccountLocked)):
+            await directory.authenticate("nobody", "wrong")
+
+    assert Logins(remembered=2, verified=1, refused=2 + FAILURES) == directory.counted

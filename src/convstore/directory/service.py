@@ -8,6 +8,7 @@ import hmac
 import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 
 from msgspec import Struct
@@ -42,10 +43,20 @@ class _Login(Struct, frozen=True):
     disabled: bool
 
 
+@dataclass(slots=True)
+class Logins:
+    """How credentials were judged since the start: as before, by their hash, or wrong (locked names included)."""
+
+    remembered: int = 0
+    verified: int = 0
+    refused: int = 0
+
+
 class Directory:
     """The directory of one store as a process sees it. ``start`` makes it quick; without it every answer asks first."""
 
     def __init__(self, pool: Pool, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.counted = Logins()
         self._pool = pool
         self._changes = changes.Changes(pool, self._forget)
         self._throttle = Throttle(clock=clock)
@@ -85,6 +96,7 @@ class Directory:
             Busy: too many logins at once.
         """
         if not _storable(username):
+            self.counted.refused += 1
             raise BadCredentials
         await self._be_current()
         login = await self._login(username)
@@ -93,12 +105,17 @@ class Directory:
         # Compared with the hash of today: a changed password is another hash, and is verified anew.
         if login is None or hashed is None or self._verified.get(key) != hashed:
             if self._throttle.locked(username, hashed):
+                self.counted.refused += 1
                 raise AccountLocked
             if not await self._verify_once(key, hashed, password) or login is None or hashed is None:
                 self._throttle.failed(username, hashed)
+                self.counted.refused += 1
                 raise BadCredentials
+            self.counted.verified += 1
             self._throttle.succeeded(username)
             await self._remember_login(key, login.id, hashed, username, password)
+        else:
+            self.counted.remembered += 1
         if login.disabled:
             raise AccountDisabled
         person = await self._person(login.id)
