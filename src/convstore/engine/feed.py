@@ -41,14 +41,24 @@ class Feed:
         self._ahead: asyncio.Task[list[Recorded]] | None = None
         self._ahead_of = 0
 
-    async def page(self, after: int, until: int) -> Sequence[Recorded]:
-        """Give some events after a position, up to another at most, in order; empty when there are none.
+    async def next(self, after: int, until: int, left_out: frozenset[int]) -> tuple[Sequence[Recorded], int]:
+        """Give some events after a position, up to another at most, in order; and the position that one is at then.
+
+        It is ``after`` again when there are none. Those left out are stepped over, one at a time with an empty page, and
+        not even read: they may be ones that cannot be decoded.
 
         Raises:
             ProjectionStopped: the next one cannot be decoded.
         """
         if until <= after:
-            return ()
+            return (), after
+        stop = min((position for position in left_out if position > after), default=until + 1)
+        if stop == after + 1:
+            return (), stop
+        page = await self._page(after, min(until, stop - 1))
+        return page, page[-1].position if page else after
+
+    async def _page(self, after: int, until: int) -> Sequence[Recorded]:
         events = self._kept(after) or self._recent(after) or await self._read(after)
         page = events if events and events[-1].position <= until else events[: until - after]
         page = cut(page)

@@ -128,7 +128,7 @@ class Runner:
             return False
         if self._progress.stopped is not None or self._held is None:
             return False
-        page, position = await self._next(self._held)
+        page, position = await self._feed.next(self._held.position, self._progress.head, self._skips)
         if position == self._held.position:
             self._progress.behind(None)
             return False
@@ -136,21 +136,6 @@ class Runner:
             self._progress.behind(self._age(page[0].recorded_at))
         await self._take(page, position)
         return True
-
-    async def _next(self, held: Held) -> tuple[Sequence[Recorded], int]:
-        """Give the next page, and the position that the checkpoint has after it: the one it has now when there is none."""
-        after = held.position
-        skipped = min((position for position in self._skips if position > after), default=None)
-        if skipped == after + 1 <= self._progress.head:
-            # Not read at all: it may be one that cannot be decoded.
-            log.warning(
-                "projection.skipped", projection=self._projection.id, partition=self._partition, position=skipped
-            )
-            return (), skipped
-        page = await self._feed.page(
-            after, self._progress.head if skipped is None else min(self._progress.head, skipped - 1)
-        )
-        return page, page[-1].position if page else after
 
     async def _take(self, page: Sequence[Recorded], position: int) -> None:
         """Take a page in; when it fails for what is in it, find the event by halves, with all before it taken in."""
