@@ -1,6 +1,7 @@
 """The people of the tests' directory (directory.json), and clients that speak for them."""
 
 import asyncio
+import io
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cached_property
@@ -89,6 +90,8 @@ class Caller:
         """Send a request; ``options`` are aiohttp's."""
         # As it stands: aiohttp would write some characters in its own way.
         url = URL(path, encoded=True)
+        if isinstance(body := options.get("data"), bytes):
+            options["data"] = io.BytesIO(body)  # aiohttp warns of large bodies otherwise
         headers = {**self._headers, **options.pop("headers", {})}
         async with self._client.request(method, url, headers=headers, allow_redirects=False, **options) as response:
             return Answer(response.status, response.headers, await response.read())

@@ -12,7 +12,7 @@ from aiohttp.typedefs import Handler
 from convstore.backend import Backend
 from convstore.http import routes
 from convstore.http.auth import authenticate
-from convstore.http.errors import Problem, speak
+from convstore.http.errors import Problem, body_too_large, speak
 from convstore.http.keys import BACKEND, CALLER, FORMAT, HEADERS, PROXIES, REQUEST_ID, SUFFIX, VERSION
 from convstore.http.links import networks
 from convstore.http.negotiation import Format, negotiate
@@ -102,5 +102,7 @@ async def _dispatch(request: web.Request) -> web.StreamResponse:
         raise Problem(HTTPStatus.NOT_ACCEPTABLE, "Only application/json and application/xml can be given")
     check_percent_encoded(request.rel_url.raw_path)
     check_percent_encoded(request.rel_url.raw_query_string)
+    if (request.content_length or 0) > request.app[BACKEND].settings.max_body:
+        raise body_too_large()
     request.match_info.update(found.parameters)
     return await route.handler(request)

@@ -81,12 +81,17 @@ async def speak(request: web.Request, handler: Handler) -> web.StreamResponse:
     return message_answer(request, message, headers=problem.headers)
 
 
+def body_too_large() -> Problem:
+    """Make the error of a body over the limit, whether its size was said beforehand or found out."""
+    return Problem(413, "The request body is too large")
+
+
 def _problem(error: Exception) -> Problem | None:
     """Give what an error means to the client; None when it is a fault of ours."""
     if isinstance(error, Problem):
         return error
     if isinstance(error, web.HTTPRequestEntityTooLarge):
-        return Problem(413, "The request body is too large")
+        return body_too_large()
     if isinstance(error, _UNREACHABLE):
         log.warning("database.unreachable", error=type(error).__name__)
         return Problem(503, "The database cannot be reached; try again in a moment.", headers=_retry(_RETRY_AFTER))
