@@ -105,7 +105,11 @@ class Changes:
                 async with asyncio.timeout(_PROBE_SECONDS):
                     await lost.wait()
             except TimeoutError:
-                await conn.fetchval(_sql.revision, timeout=_PROBE_TIMEOUT)
+                try:
+                    await conn.fetchval(_sql.revision, timeout=_PROBE_TIMEOUT)
+                except TimeoutError:
+                    conn.terminate()  # a polite goodbye would wait for an answer as well
+                    raise
 
     def _notified(self, *_: object) -> None:
         self._on_change()
