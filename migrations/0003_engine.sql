@@ -12,6 +12,8 @@ CREATE TABLE projection_skip (
     -- Why the read model had stopped there.
     reason     text        NOT NULL,
     skipped_by text        NOT NULL,
+    -- Why it may be left out, in the words of who decided so.
+    note       text        NOT NULL DEFAULT '',
     skipped_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (partition, projection, position)
 );

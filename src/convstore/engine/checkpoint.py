@@ -25,7 +25,8 @@ class Seen(Struct, frozen=True):
     """A checkpoint as a look at the database shows it.
 
     ``lag``: seconds since the next event was recorded, None when there is none. ``lease_over``: the holder, if any,
-    has not moved it for ``LEASE`` seconds. ``now``: the database's clock.
+    has not moved it for ``LEASE`` seconds; ``lease``: how many it still has, negative when it is over, None when nobody
+    has it. ``now``: the database's clock.
     """
 
     projection: str
@@ -36,6 +37,7 @@ class Seen(Struct, frozen=True):
     stopped: str | None
     head: int
     lease_over: bool
+    lease: float | None
     lag: float | None
     now: datetime
 
@@ -61,6 +63,7 @@ async def look(conn: Conn, projections: list[str]) -> list[Seen]:
             stopped=row["stopped"],
             head=row["head"],
             lease_over=row["lease_over"],
+            lease=row["lease"],
             lag=row["lag"],
             now=row["now"],
         )

@@ -170,6 +170,8 @@ class Engine:
                 error=progress.error,
                 owner=progress.owner,
                 mine=progress.local,
+                lease=progress.lease,
+                taken_in=progress.taken_in,
             )
             for progress in self._progress.values()
         ]

@@ -32,6 +32,10 @@ class Progress:
         self.stopped: str | None = None
         # The last error that went, or may go, away by itself.
         self.error: str | None = None
+        # Seconds that the holder's lease still had when it was looked at; negative when it had run out.
+        self.lease: float | None = None
+        # Events that this process has taken in since it started.
+        self.taken_in = 0
         # When this process moves it: the time of the oldest event not taken in; otherwise the lag as last seen.
         self._behind_since: float | None = None
         self._seen_lag = 0.0
@@ -82,6 +86,7 @@ class Progress:
         """Note that this process brought the read model this far, by so many events."""
         now = time.monotonic()
         self._steps.append((now, events))
+        self.taken_in += events
         self._forget(now)
         self.error = None
         self.reached(position)
@@ -111,6 +116,7 @@ class Progress:
     def seen(self, row: Seen) -> None:
         """Take over what a look at the database shows."""
         self.owner = row.owner
+        self.lease = row.lease
         self.appended(row.head)
         if self.local:
             return

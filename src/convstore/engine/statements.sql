@@ -2,10 +2,13 @@
 
 -- look --
 -- All checkpoints of these read models with what there is to know about them, for status and for waiting.
--- lag: seconds since the next event was recorded; NULL when there is none.
+-- lag: seconds since the next event was recorded; NULL when there is none. lease: seconds that are left of it.
 --   $1 projection[]
 SELECT c.projection, c.partition, c.position, c.owner, c.epoch, c.stopped, h.position AS head,
        c.lease_until < clock_timestamp() AS lease_over,
+       CASE WHEN isfinite(c.lease_until)
+            THEN extract(epoch FROM c.lease_until - clock_timestamp())::float8
+       END AS lease,
        extract(epoch FROM clock_timestamp() - e.recorded_at)::float8 AS lag, clock_timestamp() AS now
   FROM checkpoint c
   JOIN head h
@@ -115,9 +118,9 @@ SELECT position
 
 -- skip --
 -- Notes that a read model is to leave out the event it stands still before; nothing when it does not stand there.
---   $1 projection  $2 partition  $3 position  $4 by whom
-INSERT INTO projection_skip (projection, partition, position, stream, version, type, reason, skipped_by)
-SELECT c.projection, c.partition, e.position, e.stream, e.version, e.type, c.stopped, $4
+--   $1 projection  $2 partition  $3 position  $4 by whom  $5 why it may be left out
+INSERT INTO projection_skip (projection, partition, position, stream, version, type, reason, skipped_by, note)
+SELECT c.projection, c.partition, e.position, e.stream, e.version, e.type, c.stopped, $4, $5
   FROM checkpoint c
   JOIN event e
     ON e.partition = c.partition

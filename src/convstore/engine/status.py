@@ -11,9 +11,11 @@ class ProjectionStatus(Struct, frozen=True, kw_only=True):
     """Where one read model stands in one partition.
 
     ``seconds``: how long ago the oldest event was recorded that it has not taken in, 0 when it has taken in all.
-    ``rate``: events a second lately, None when another process carries them. ``stopped``: why it stands still, None when
-    it does not. ``error``: the last trouble that may go away by itself, None when there is none. ``owner``: the process
-    that carries the events, empty when there is none; ``mine``: it is this one.
+    ``rate``: events a second lately, None when another process carries them. ``stopped``: why it stands still, None
+    when it does not. ``error``: the last trouble that may go away by itself, None when there is none. ``owner``: the
+    process that carries the events, empty when there is none; ``mine``: it is this one. ``lease``: the seconds that its
+    lease had left when last looked at; an idle holder lets it run out and stays the holder. ``taken_in``: the events
+    that this process has taken in since it started.
     """
 
     projection: str
@@ -26,6 +28,8 @@ class ProjectionStatus(Struct, frozen=True, kw_only=True):
     error: str | None
     owner: str
     mine: bool
+    lease: float | None
+    taken_in: int
 
     @property
     def events(self) -> int:
@@ -47,6 +51,8 @@ async def read_status(conn: Conn) -> list[ProjectionStatus]:
             error=None,
             owner=row.owner,
             mine=False,
+            lease=row.lease,
+            taken_in=0,
         )
         for row in await look(conn, [projection.id for projection in discover()])
     ]
