@@ -76,7 +76,9 @@ def _is_loopback(host: str) -> bool:
 async def _serve(settings: Settings, *, with_demo: bool, migrates: bool) -> None:
     stop = _stop_signal()
     async with AsyncExitStack() as stack:
-        dsn = settings.dsn or await stack.enter_async_context(_embedded(settings, stop))
+        dsn = settings.dsn
+        if dsn is None:
+            dsn = await stack.enter_async_context(_embedded(settings, stop))
         if migrates:
             for name in await migrate(dsn, partitions=settings.partitions):
                 log.info("schema.migrated", migration=name)
