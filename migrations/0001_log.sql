@@ -272,6 +272,15 @@ BEGIN
 END;
 $$;
 
+-- Keeps every other append out of a partition until the end of the caller's transaction. For a process that others have
+-- outrun again and again.
+CREATE FUNCTION hold_head(of_partition int) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER
+SET search_path = convstore, pg_temp
+AS $$
+    SELECT FROM head h WHERE h.partition = of_partition FOR UPDATE;
+$$;
+
 -- Forgets at most so many keys of one partition that are older than so long, and says how many they were.
 CREATE FUNCTION forget_keys(of_partition int, older_than interval, at_most int) RETURNS bigint
 LANGUAGE sql VOLATILE SECURITY DEFINER
@@ -334,6 +343,7 @@ REVOKE EXECUTE ON FUNCTION
     event_bytes(int, bigint, text, int, text, timestamptz, text, text),
     append(int, uuid, bigint, int[], text[], int[], int[], int[], text[], int[], text[], text[], text[],
            int[], text[], text[], bytea[], text[]),
+    hold_head(int),
     forget_keys(int, interval, int),
     refuse_change()
 FROM PUBLIC;
@@ -344,5 +354,6 @@ GRANT EXECUTE ON FUNCTION
     event_bytes(int, bigint, text, int, text, timestamptz, text, text),
     append(int, uuid, bigint, int[], text[], int[], int[], int[], text[], int[], text[], text[], text[],
            int[], text[], text[], bytea[], text[]),
+    hold_head(int),
     forget_keys(int, interval, int)
 TO convstore_server;

@@ -15,7 +15,7 @@ import pytest
 from convstore.database import Conn, Pool, connect, open_pool
 from convstore.domain.uid import new_uid
 from convstore.errors import Busy
-from convstore.log import appender, read
+from convstore.log import appender, link, read
 from convstore.log.read import sql
 from convstore.log.recorded import Meta
 from convstore.log.store import Store
@@ -66,8 +66,15 @@ async def test_a_batch_that_was_killed_before_it_was_in_is_sent_again(
     assert store.counters()[0].reconnects > 0
 
 
+@pytest.fixture(params=["in one call", "holding the head"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Append in the ordinary way, and in the one for those whom others outrun."""
+    if request.param == "holding the head":
+        monkeypatch.setattr(appender, "_HOLD_AFTER", 0)
+
+
 async def test_killed_again_and_again_every_acknowledged_command_is_in_once(
-    store: Store, owner: Conn, pool: Pool
+    store: Store, owner: Conn, pool: Pool, way: None
 ) -> None:
     await store.submit([send_message(BOB)], META)
     acknowledged = []
@@ -82,9 +89,10 @@ async def test_killed_again_and_again_every_acknowledged_command_is_in_once(
         while True:
             await owner.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND query LIKE '%FROM append(%' AND pid <> pg_backend_pid()"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                " AND query LIKE ANY ('{%FROM append(%,%hold_head%,COMMIT%}')"
             )
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.03)
 
     killer = asyncio.create_task(kill())
     try:
@@ -146,8 +154,8 @@ class Deaf:
 
 @pytest.fixture
 async def line(dsn: str, tmp_path: Path) -> AsyncIterator[Deaf]:
-    async with Deaf(dsn, tmp_path) as line:
-        yield line
+    async with Deaf(dsn, tmp_path) as deaf:
+        yield deaf
 
 
 async def test_a_batch_whose_answer_was_lost_is_not_appended_again(line: Deaf, owner: Conn) -> None:
@@ -209,8 +217,8 @@ async def test_the_append_function_knows_a_batch_that_is_in(pool: Pool) -> None:
 async def test_when_the_database_stays_away_callers_are_told_to_come_again(
     line: Deaf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(appender, "_PATIENCE", 0.2)
-    monkeypatch.setattr(appender, "_CONNECT_TIMEOUT", 0.1)
+    monkeypatch.setattr(link, "_PATIENCE", 0.2)
+    monkeypatch.setattr(link, "_CONNECT_TIMEOUT", 0.1)
     pool = await open_pool(line.dsn, size=4)
     async with pool, await Store.open(pool) as store:
         await store.submit([send_message(BOB)], META)
@@ -221,3 +229,28 @@ async def test_when_the_database_stays_away_callers_are_told_to_come_again(
 
         line.deaf = False
         assert 4 == (await store.submit([reply()], META)).position
+
+
+async def test_whether_a_held_transaction_was_committed_is_asked_too(
+    line: Deaf, owner: Conn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(appender, "_HOLD_AFTER", 0)
+    pool = await open_pool(line.dsn, size=4)
+    async with pool, await Store.open(pool) as store:
+        await store.submit([send_message(BOB)], META)
+        send = asyncpg.Connection.execute
+
+        async def lose_the_answer(self: asyncpg.Connection, query: str, *args: object, **more: object) -> str:
+            line.deaf = query == sql.commit
+            return await send(self, query, *args, **more)
+
+        monkeypatch.setattr(asyncpg.Connection, "execute", lose_the_answer)
+        answer = asyncio.create_task(store.submit([reply()], META))
+        while not await owner.fetchval("SELECT position = 4 FROM head"):
+            await asyncio.sleep(0.01)
+        line.deaf = False
+        line.cut()
+
+        assert 4 == (await answer).position
+        assert [4] == await read.heads(owner)
+        assert 1 == store.counters()[0].reconnects

@@ -7,7 +7,7 @@ import pytest
 from convstore.database import Conn, Pool
 from convstore.domain.types import Status
 from convstore.domain.uid import Uid, new_uid
-from convstore.errors import AccessDenied, BadText, Busy, ConversationExists, ConversationNotFound, LogCorrupt
+from convstore.errors import AccessDenied, BadText, ConversationExists, ConversationNotFound, LogCorrupt
 from convstore.log import batch, read
 from convstore.log.outcome import Decided
 from convstore.log.recorded import Meta
@@ -222,7 +222,7 @@ async def test_a_stream_whose_row_is_not_what_its_events_say_takes_no_more(store
     await store.submit([send_message(BOB)], META)
     await owner.execute("UPDATE stream SET version = 2")
 
-    with pytest.raises(Busy):
+    with pytest.raises(LogCorrupt):
         await store.submit([reply()], META)
     await owner.execute("UPDATE stream SET version = 3")
     assert 4 == (await store.submit([reply()], META)).position

@@ -2,7 +2,7 @@
 
 The size of a batch follows the load by itself: an idle appender sends a lone command at once, a busy one sends what has
 gathered. There is no timer. Nothing of a caller runs between the lock on the partition's head and the commit: what was
-decided travels in one call.
+decided travels in one call. What another process has outrun meanwhile is decided again.
 
 When an answer is lost, nobody knows whether the batch is in. It is sent again under the same id, and the append
 function tells, under the head's lock. Should the first one arrive only after that, it is harmless: whatever it would
@@ -10,35 +10,24 @@ append was decided on versions that have passed.
 """
 
 import asyncio
-import contextlib
-import itertools
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Final, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
 
 import asyncpg
 import structlog
 
 from convstore.database import Conn, Pool
-from convstore.domain.commands import (
-    AddParticipants,
-    ConversationCommand,
-    Reply,
-    SendMessage,
-    SendSystemMessage,
-    SendTicket,
-    SendValidationResult,
-    Start,
-)
+from convstore.domain.commands import ConversationCommand, Start
 from convstore.domain.conversation import Conversation, initial
-from convstore.domain.events import MessagePosted, ParticipantsAdded
 from convstore.domain.uid import Uid
 from convstore.errors import Busy, LogCorrupt
 from convstore.log.batch import Answer, Batch, Request, Settled
 from convstore.log.counters import Counters
+from convstore.log.link import Link, is_transient
 from convstore.log.outcome import IdempotencyKey, Outcome
 from convstore.log.read import sql
-from convstore.log.recorded import Recorded
+from convstore.log.sizes import size_of_command, size_of_recorded
 from convstore.log.states import States
 from convstore.log.tail import Tail
 
@@ -47,39 +36,16 @@ log = structlog.get_logger(__name__)
 # A batch takes no more than this many commands, and no more bytes; a single request may be larger and then goes alone.
 _BATCH_COMMANDS: Final = 500
 _BATCH_BYTES: Final = 1_000_000
-# Others may be faster this many times before a command's caller is told to come again.
-_ATTEMPTS: Final = 50
-# A database that cannot be reached is tried again for so long, in seconds, before those who wait are told.
-_PATIENCE: Final = 10.0
-_FIRST_PAUSE: Final = 0.02
-_LONGEST_PAUSE: Final = 1.0
-# Limits of the client, in seconds. The server's own (statements.sql, limits) come first; these are for a network that
-# swallows the answer.
-_CONNECT_TIMEOUT: Final = 5.0
+# Others may be faster this many times; then the head is held for a request.
+_HOLD_AFTER: Final = 3
+# More than this cannot be anybody's speed.
+_ATTEMPTS: Final = 10
+# Seconds. The server's own limits (statements.sql) come first; this one is for a network that swallows the answer.
 _CLIENT_TIMEOUT: Final = 40.0
 # A large request gives the loop a turn after so many commands.
 _BREATH: Final = 200
 
-# SQLSTATE classes after which the same call may succeed: connection, resources, operator, rollback, lock timeout.
-_TRANSIENT_CLASSES: Final = frozenset({"08", "53", "57", "40", "55"})
-_READ_ONLY: Final = "25006"  # a standby that is not promoted yet
 _UNIQUE: Final = "23505"
-
-# Estimates of memory, in bytes.
-_COMMAND_BYTES: Final = 400
-_RECORDED_BYTES: Final = 600
-_UID_BYTES: Final = 70
-
-_T = TypeVar("_T")
-
-
-def is_transient(error: BaseException) -> bool:
-    """Tell whether the same call may succeed later, on a new connection if this one is gone. By SQLSTATE only."""
-    if isinstance(error, asyncpg.PostgresError):
-        state = error.sqlstate or ""
-        return state[:2] in _TRANSIENT_CLASSES or state == _READ_ONLY
-    # asyncpg reports a server that died between two messages as an error of its own state machine.
-    return isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError | OSError | TimeoutError)
 
 
 class Appender:
@@ -101,7 +67,7 @@ class Appender:
         self.partition = partition
         self.head = head
         self.counters = Counters()
-        self._pool = pool
+        self._link = Link(pool, partition, self.counters)
         self._states = states
         self._tail = tail
         self._appended = appended
@@ -113,7 +79,6 @@ class Appender:
         self._waiting_bytes = 0
         # Streams that were found to have moved: to be looked at before anything is decided on them.
         self._moved: set[Uid] = set()
-        self._conn: asyncpg.pool.PoolConnectionProxy[asyncpg.Record] | None = None
         self._filled = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -130,10 +95,10 @@ class Appender:
         Raises:
             Refused: a rule says no to one of them.
             KeyReused: the key was used with another request.
-            Busy: the queue is full, the conversation too contended, or the database out of reach. In the last case it
-                is not known whether they were carried out; a key tells.
+            Busy: the queue is full, or the database out of reach. Then it is not known whether they were carried out; a
+                key tells.
         """
-        size = sum(map(_size, commands))
+        size = sum(map(size_of_command, commands))
         full = (
             self._waiting_commands + len(commands) > self._queue_commands
             or self._waiting_bytes + size > self._queue_bytes
@@ -155,9 +120,7 @@ class Appender:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         self._fail_waiting(Busy("The server is stopping."))
-        conn, self._conn = self._conn, None
-        if conn is not None:
-            await self._pool.release(conn, timeout=_CONNECT_TIMEOUT)
+        await self._link.close()
 
     def _enqueue(self, request: Request) -> None:
         self._queue.append(request)
@@ -222,17 +185,13 @@ class Appender:
 
         Raises only while nothing of it is in the log, or nobody can know (Busy).
         """
-        batch = Batch(self.partition, await self._known(requests))
-        commands = 0
-        for request in requests:
-            batch.add(request)
-            commands += len(request.commands)
-            if commands >= _BREATH:
-                commands = 0
-                await asyncio.sleep(0)
-        if not batch:
+        if any(request.attempts >= _HOLD_AFTER for request in requests):
+            batch, answer = await self._append_holding(requests)
+        else:
+            batch = await self._decided(requests, await self._known(requests))
+            answer = await self._append(batch) if batch else None
+        if answer is None:
             return []
-        answer = await self._append(batch)
         try:
             settled = batch.settle(answer)
             self._take_in(settled)
@@ -253,7 +212,7 @@ class Appender:
         if settled.recorded:
             self.head = settled.recorded[-1].position
             self.counters.events += len(settled.recorded)
-            self._tail.push(settled.recorded, sum(map(_recorded_size, settled.recorded)))
+            self._tail.push(settled.recorded, sum(map(size_of_recorded, settled.recorded)))
             self._appended(self.partition, settled.recorded[-1].position)
         for request in settled.stale:
             self._moved.update(command.conversation_id for command in request.commands)
@@ -265,7 +224,8 @@ class Appender:
             if request.attempts < _ATTEMPTS:
                 again.append(request)
             else:
-                request.fail(Busy("This conversation is being changed too often; try again in a moment."))
+                # The head was held for it: nobody has outrun it, its streams are not what their rows say.
+                request.fail(LogCorrupt(f"Partition {self.partition}: versions of streams do not match their events."))
         return again
 
     async def _known(self, requests: Sequence[Request]) -> dict[Uid, Conversation]:
@@ -289,71 +249,70 @@ class Appender:
                     missing.add(uid)
         if missing:
             self.counters.missed += len(missing)
-            found, due = await self._persist(lambda conn, _: self._states.refresh(conn, self.partition, missing))
+            found, due = await self._link.call(lambda conn, _: self._states.refresh(conn, self.partition, missing))
             known |= found
             self._moved -= missing
             for uid in due:
                 self._snapshot_due(uid)
         return known
 
-    async def _append(self, batch: Batch) -> Answer:
-        arguments = batch.arguments()
+    async def _decided(self, requests: Sequence[Request], known: Mapping[Uid, Conversation]) -> Batch:
+        batch = Batch(self.partition, known)
+        commands = 0
+        for request in requests:
+            batch.add(request)
+            commands += len(request.commands)
+            if commands >= _BREATH:
+                commands = 0
+                await asyncio.sleep(0)
+        return batch
 
-        async def send(conn: Conn, attempt: int) -> Answer:
-            sent_after = self.head if attempt else None
+    async def _append(self, batch: Batch, *, sent: bool = False) -> Answer:
+        """Send a batch; ``sent``: it may be in already."""
+        arguments = batch.arguments()
+        return await self._link.call(
+            lambda conn, attempt: self._send(conn, batch, arguments, again=sent or attempt > 0)
+        )
+
+    async def _append_holding(self, requests: Sequence[Request]) -> tuple[Batch, Answer | None]:
+        """Decide and append while the head is held, so that nobody can be faster.
+
+        The last resort of requests that others have outrun again and again: a process that has to look at the log first
+        would lose against one that has not, for ever. No answer when there was nothing to send.
+        """
+
+        async def hold(conn: Conn, _: int) -> tuple[Conn, dict[Uid, Conversation], list[Uid]]:
+            await conn.execute(sql.begin)
+            await conn.execute(sql.hold, self.partition)
+            uids = {command.conversation_id for request in requests for command in request.commands}
+            return conn, *await self._states.refresh(conn, self.partition, uids)
+
+        conn, known, due = await self._link.call(hold)
+        for uid in due:
+            self._snapshot_due(uid)
+        batch: Batch | None = None
+        try:
+            batch = await self._decided(requests, known)
+            answer = await self._send(conn, batch, batch.arguments(), again=False) if batch else None
+            await conn.execute(sql.commit)
+        except Exception as e:
+            await self._link.drop(e)
+            if batch is None or not is_transient(e):
+                raise
+            return batch, await self._append(batch, sent=True)
+        return batch, answer
+
+    async def _send(self, conn: Conn, batch: Batch, arguments: Sequence[Any], *, again: bool) -> Answer:
+        sent_after = self.head if again else None
+        try:
             rows = await conn.fetch(
                 sql.append, self.partition, batch.id, sent_after, *arguments, timeout=_CLIENT_TIMEOUT
             )
-            return Answer(*rows[0])
-
-        try:
-            answer = await self._persist(send)
         except asyncpg.PostgresError as e:
             if e.sqlstate == _UNIQUE:
                 raise LogCorrupt(f"Partition {self.partition}: a stream's row does not match its events.") from e
             raise
-        return answer
-
-    async def _persist(self, call: Callable[[Conn, int], Awaitable[_T]]) -> _T:
-        """Make a call on the connection, and again on a new one when it was lost; the call is told which time it is.
-
-        Raises:
-            Busy: the database was out of reach for too long.
-        """
-        loop = asyncio.get_running_loop()
-        deadline: float | None = None
-        pause = _FIRST_PAUSE
-        for attempt in itertools.count():
-            try:
-                return await call(await self._connected(), attempt)
-            except Exception as e:
-                if not is_transient(e):
-                    raise
-                await self._disconnect()
-                self.counters.reconnects += 1
-                deadline = deadline or loop.time() + _PATIENCE
-                log.warning("append.repeated", partition=self.partition, attempt=attempt + 1, reason=repr(e))
-                if loop.time() + pause > deadline:
-                    raise Busy("The database cannot be reached.", retry_after=5) from e
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
-        raise AssertionError("counting never ends")
-
-    async def _connected(self) -> Conn:
-        if self._conn is None:
-            conn = await self._pool.acquire(timeout=_CONNECT_TIMEOUT)
-            self._conn = conn
-            await conn.execute(sql.limits)
-        return self._conn
-
-    async def _disconnect(self) -> None:
-        """Let go of the connection, in whatever state it is."""
-        conn, self._conn = self._conn, None
-        if conn is not None:
-            # The pool may have noticed first, and have taken it back: then it is not ours to end.
-            with contextlib.suppress(asyncpg.InterfaceError):
-                conn.terminate()
-            await self._pool.release(conn)
+        return Answer(*rows[0])
 
     def _fail_waiting(self, error: Exception) -> None:
         _fail(self._queue, error)
@@ -364,28 +323,3 @@ class Appender:
 def _fail(requests: Iterable[Request], error: Exception) -> None:
     for request in requests:
         request.fail(error)
-
-
-def _size(command: ConversationCommand) -> int:
-    """Estimate what a command weighs in the queue and in a batch, in bytes."""
-    size = _COMMAND_BYTES
-    match command:
-        case Reply() | SendMessage() | SendTicket() | SendSystemMessage() | SendValidationResult():
-            size += len(command.text or "")
-    match command:
-        case SendMessage() | SendTicket() | SendSystemMessage() | SendValidationResult():
-            size += _UID_BYTES * len(command.recipients)
-        case AddParticipants():
-            size += _UID_BYTES * len(command.participants)
-    return size
-
-
-def _recorded_size(recorded: Recorded) -> int:
-    """Estimate the memory that an event takes, in bytes."""
-    event = recorded.event
-    size = _RECORDED_BYTES
-    if isinstance(event, MessagePosted):
-        size += len(event.text or "")
-    elif isinstance(event, ParticipantsAdded):
-        size += _UID_BYTES * len(event.participants)
-    return size

@@ -11,6 +11,17 @@ SET idle_in_transaction_session_timeout = '10s';
 SELECT base_position, batch_time, stale_groups, used_keys, used_digests, used_results
   FROM append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18);
 
+-- begin --
+BEGIN ISOLATION LEVEL READ COMMITTED;
+
+-- hold --
+-- Keeps every other append out of a partition until the end of the transaction.
+--   $1 partition
+SELECT hold_head($1);
+
+-- commit --
+COMMIT;
+
 -- partition_page --
 -- Events of one partition after a position, in order. The columns stand in the order of Recorded.
 --   $1 partition  $2 after position  $3 at most
