@@ -7,6 +7,8 @@
 
 -- A row is one person who can be written to, and who may log in when he has a password and is not disabled.
 -- password_hash: Argon2id (ours) or bcrypt (imported, until the first login); NULL means no login.
+-- name_words: the words of first name and surname, folded (src/convstore/words.py), written with them: what searches
+-- for senders look into.
 -- imported: came from the other system, so an import may delete it; accounts made here are never deleted by one.
 -- imported_password: SHA-256 of the hash that the last import brought, so that the same import again does not undo
 -- what happened to the password here. What is digested has a random salt in it, so nothing can be guessed from it.
@@ -15,6 +17,7 @@ CREATE TABLE account (
     username          text        NOT NULL,
     first_name        text        NOT NULL,
     surname           text        NOT NULL,
+    name_words        tsvector    NOT NULL DEFAULT '',
     code              text        NULL,
     email             text        NULL,
     phone_number      text        NULL,
@@ -29,6 +32,8 @@ CREATE TABLE account (
 );
 -- Names to log in by: case-insensitive, as DHIS2 does.
 CREATE UNIQUE INDEX account_username ON account (lower(username));
+-- People whose names have words with these beginnings.
+CREATE INDEX account_by_name_words ON account USING gin (name_words);
 
 -- A row is a person whom an import deleted and whose copies of conversations are still to be removed, by commands to
 -- the log; it goes when that is done. So a crash between the two leaves nothing undone.

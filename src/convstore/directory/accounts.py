@@ -11,6 +11,7 @@ from convstore.directory import changes, passwords
 from convstore.domain.uid import Uid, UserId, derive_uid, new_uid
 from convstore.errors import DirectoryRefused
 from convstore.sql import Statements
+from convstore.words import words_of_name
 
 SHORTEST_PASSWORD = 8
 _LONGEST_PASSWORD = 1_024
@@ -68,7 +69,7 @@ async def add(pool: Pool, account: NewAccount, password: str | None) -> UserId:
         units = [await _the_one(conn, _sql.unit_called, "organisation unit", called) for called in account.units]
         await conn.execute(
             _sql.add, user_id, account.username, account.first_name, account.surname, account.email,
-            account.phone_number, hashed,
+            account.phone_number, hashed, words_of_name(account.first_name, account.surname),
         )  # fmt: skip
         if account.authorities:
             await conn.execute(_sql.add_to_role, user_id, await _role(conn, account.authorities))

@@ -18,8 +18,9 @@ SELECT id
 
 -- add --
 --   $1 id  $2 username  $3 first name  $4 surname  $5 email  $6 phone number  $7 password hash or NULL
-INSERT INTO account (id, username, first_name, surname, email, phone_number, password_hash, uuid)
-VALUES ($1, $2, $3, $4, $5, $6, $7, gen_random_uuid());
+--   $8 words of the name[]
+INSERT INTO account (id, username, first_name, surname, email, phone_number, password_hash, name_words, uuid)
+VALUES ($1, $2, $3, $4, $5, $6, $7, array_to_tsvector($8::text[]), gen_random_uuid());
 
 -- add_role --
 -- A role for accounts made here, once.

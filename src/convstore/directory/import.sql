@@ -13,7 +13,7 @@ CREATE TEMPORARY TABLE staged_group (
 ) ON COMMIT DROP;
 CREATE TEMPORARY TABLE staged_user (
     id text PRIMARY KEY, username text, first_name text, surname text, code text, email text, phone_number text,
-    uuid uuid, disabled boolean, password_hash text, imported_password bytea, created timestamptz,
+    uuid uuid, disabled boolean, password_hash text, imported_password bytea, name_words text[], created timestamptz,
     last_updated timestamptz
 ) ON COMMIT DROP;
 -- kind is role, group or unit; holder is the id of one.
@@ -183,6 +183,7 @@ UPDATE account AS a
                             THEN COALESCE(s.password_hash, a.password_hash)
                             ELSE a.password_hash END,
        imported_password = COALESCE(s.imported_password, a.imported_password),
+       name_words = array_to_tsvector(s.name_words),
        imported = true,
        created = COALESCE(s.created, a.created),
        last_updated = COALESCE(s.last_updated, now())
@@ -191,6 +192,8 @@ UPDATE account AS a
    AND (NOT a.imported
         OR (a.username, a.first_name, a.surname, a.code, a.email, a.phone_number)
            IS DISTINCT FROM (s.username, s.first_name, s.surname, s.code, s.email, s.phone_number)
+        -- Differ for the same name only when words are cut in another way since.
+        OR a.name_words <> array_to_tsvector(s.name_words)
         OR a.uuid <> s.uuid
         OR a.disabled <> s.disabled
         OR (s.imported_password IS NOT NULL AND s.imported_password IS DISTINCT FROM a.imported_password)
@@ -199,10 +202,11 @@ UPDATE account AS a
 
 -- users_created --
 INSERT INTO account (id, username, first_name, surname, code, email, phone_number, uuid, disabled, password_hash,
-                     imported, imported_password, created, last_updated)
+                     imported, imported_password, name_words, created, last_updated)
 SELECT s.id, s.username, s.first_name, s.surname, s.code, s.email, s.phone_number,
        COALESCE(s.uuid, gen_random_uuid()), COALESCE(s.disabled, false), s.password_hash,
-       true, s.imported_password, COALESCE(s.created, now()), COALESCE(s.last_updated, now())
+       true, s.imported_password, array_to_tsvector(s.name_words), COALESCE(s.created, now()),
+       COALESCE(s.last_updated, now())
   FROM staged_user AS s
  WHERE NOT EXISTS(SELECT FROM account AS a WHERE a.id = s.id);
 

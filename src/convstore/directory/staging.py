@@ -12,6 +12,7 @@ from convstore.database import Conn, Pool
 from convstore.directory import passwords
 from convstore.directory.metadata import Merged, Ref, User
 from convstore.sql import Statements
+from convstore.words import words_of_name
 
 Row = tuple[Any, ...]
 Progress = Callable[[str, int, int], None]
@@ -111,7 +112,7 @@ def _users(data: Merged, hashes: dict[str, str]) -> Iterator[Row]:
         digest = hashlib.sha256(hashed.encode()).digest() if hashed is not None else None
         yield (
             user.id, account.username, user.first_name, user.surname, user.code, user.email, user.phone_number,
-            account.uuid, account.disabled, hashed, digest, *user.times(),
+            account.uuid, account.disabled, hashed, digest, words_of_name(user.first_name, user.surname), *user.times(),
         )  # fmt: skip
 
 
