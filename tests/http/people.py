@@ -171,6 +171,17 @@ class Client:
         """Give the state of a conversation, as the log has it; None when there is none, or none any more."""
         return (await self.backend.store.states([Uid(uid)])).get(Uid(uid))
 
+    async def first_line(self, request: bytes) -> bytes:
+        """Send bytes as they are, and give the first line that comes back; then go away."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            writer.write(request)
+            async with asyncio.timeout(10):
+                return await reader.readline()
+        finally:
+            writer.close()
+            await writer.wait_closed()
+
     async def records(self, uid: str) -> Sequence[Recorded]:
         """Give what the log holds of a conversation."""
         async with self.backend.pool.acquire() as conn:

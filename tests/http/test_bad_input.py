@@ -1,6 +1,5 @@
 """Bad input gets a clear 4xx in the client's format, stores nothing, and the server goes on (issue 2, design 10)."""
 
-import asyncio
 import zlib
 from base64 import b64encode
 
@@ -167,17 +166,13 @@ async def test_a_body_that_is_too_large_is_refused_and_not_read_into_memory(clie
 
 async def test_a_body_that_says_its_size_is_refused_before_it_is_sent(client: Client) -> None:
     authorization = b64encode(b"mobile:district").decode()
-    reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
     head = (
         f"POST {MC} HTTP/1.1\r\nHost: a\r\nAuthorization: Basic {authorization}\r\nContent-Type: application/json\r\n"
     )
-    writer.write(f"{head}Content-Length: 20000000\r\n\r\n".encode())
-    async with asyncio.timeout(5):
-        line = await reader.readline()
-    writer.close()
-    await writer.wait_closed()
-
-    assert line == b"HTTP/1.1 413 Request Entity Too Large\r\n"
+    assert (
+        await client.first_line(f"{head}Content-Length: 20000000\r\n\r\n".encode())
+        == b"HTTP/1.1 413 Request Entity Too Large\r\n"
+    )
 
 
 async def test_the_limit_of_a_body_is_what_was_set(make_client: MakeClient) -> None:
@@ -196,6 +191,50 @@ async def test_a_compressed_body_counts_as_what_it_expands_to(client: Client) ->
 
     assert answer.message[0] == 413
     await _unharmed(client)
+
+
+async def test_a_body_in_an_encoding_that_cannot_be_undone_is_refused(client: Client) -> None:
+    for encoding, status, text in (
+        (b"deflate", b"400", b"The request body cannot be read"),
+        (b"gzip", b"400", b"The request body cannot be read"),
+        (b"compress", b"415", b"Content-Encoding 'compress' is not supported"),
+    ):
+        answer = await client.raw(
+            b"POST /api/messageConversations/feedback?subject=a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+            b"Authorization: Basic %b\r\nContent-Encoding: %b\r\nContent-Length: 7\r\n\r\nrubbish"
+            % (b64encode(b"mobile:district"), encoding)
+        )
+        assert answer.startswith(b"HTTP/1.1 " + status)
+        assert text in answer
+    await _unharmed(client)
+
+
+async def test_a_client_that_asks_first_is_told_before_it_sends(client: Client) -> None:
+    def head(size: int, expect: bytes, password: bytes = b"district") -> bytes:
+        credentials = b64encode(b"mobile:" + password)
+        return (
+            b"POST /api/messageConversations/feedback?subject=a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+            b"Authorization: Basic %b\r\nContent-Length: %d\r\nExpect: %b\r\n\r\n" % (credentials, size, expect)
+        )
+
+    fine = await client.raw(head(1, b"100-continue") + b"a")
+    assert fine.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 Created\r\n")
+    for refused, status in (
+        (head(20_000_000, b"100-continue"), b"413"),
+        (head(1, b"100-continue", b"wrong"), b"401"),
+        (head(1, b"miracles"), b"417"),
+    ):
+        assert (await client.first_line(refused)).startswith(b"HTTP/1.1 " + status)
+
+
+async def test_what_is_not_http_stays_out_of_the_log(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    answer = await client.raw(
+        b"POST /api/messageConversations/feedback?subject=s\xc3\xa9cret HTTP/1.1\r\nHost: a\r\n\r\n"
+    )
+
+    assert answer.startswith(b"HTTP/1.0 400 ")
+    assert "Error handling request" in caplog.text
+    assert "subject" not in caplog.text
 
 
 async def test_no_body_at_all(client: Client) -> None:

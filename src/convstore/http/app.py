@@ -1,5 +1,6 @@
 """The application: one request's way from the socket to its handler and back."""
 
+import logging
 import re
 import secrets
 import time
@@ -7,12 +8,14 @@ from http import HTTPStatus
 
 import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
 from convstore.backend import Backend
 from convstore.http import routes
 from convstore.http.auth import authenticate
-from convstore.http.errors import Problem, body_too_large, speak
+from convstore.http.bodies import admit_body
+from convstore.http.errors import Problem, speak
 from convstore.http.keys import BACKEND, CALLER, FORMAT, HEADERS, PROXIES, REQUEST_ID, SUFFIX, VERSION
 from convstore.http.links import networks
 from convstore.http.negotiation import Format, negotiate
@@ -40,8 +43,20 @@ def make_app(backend: Backend) -> web.Application:
     app[BACKEND] = backend
     app[PROXIES] = networks(settings.trusted_proxies)
     app[_ROUTER] = Router(routes.API, outside=routes.OUTSIDE, context_path=settings.context_path)
-    app.router.add_route("*", "/{path:.*}", _dispatch)
+    app.router.add_route("*", "/{path:.*}", _dispatch, expect_handler=_decide_later)
+    logging.getLogger("aiohttp.server").addFilter(_without_lines)
     return app
+
+
+async def _decide_later(_request: web.Request) -> None:
+    """Leave a client that asks before it sends a large body waiting until ``_dispatch`` knows whether to take it."""
+
+
+def _without_lines(record: logging.LogRecord) -> bool:
+    """Keep what could not be read as HTTP out of the log: aiohttp quotes it, with the query and what people wrote."""
+    if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
+        record.exc_info = None
+    return True
 
 
 @web.middleware
@@ -102,7 +117,6 @@ async def _dispatch(request: web.Request) -> web.StreamResponse:
         raise Problem(HTTPStatus.NOT_ACCEPTABLE, "Only application/json and application/xml can be given")
     check_percent_encoded(request.rel_url.raw_path)
     check_percent_encoded(request.rel_url.raw_query_string)
-    if (request.content_length or 0) > request.app[BACKEND].settings.max_body:
-        raise body_too_large()
+    await admit_body(request)
     request.match_info.update(found.parameters)
     return await route.handler(request)

@@ -6,16 +6,20 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 import msgspec
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from msgspec import Struct
 
 from convstore.http import xml_body
-from convstore.http.errors import Problem
+from convstore.http.errors import Problem, body_too_large
 from convstore.http.incoming import Document
+from convstore.http.keys import BACKEND
 from convstore.http.negotiation import is_json, is_xml, media_type
 from convstore.http.texts import check_escapes, decoded
 
 Decoded = TypeVar("Decoded")
+
+# aiohttp undoes these while it reads, and counts what comes out.
+_ENCODINGS = frozenset({"identity", "gzip", "deflate"})
 
 # The labels of text encodings that are taken. Not whatever Python knows under a name: some of those (idna,
 # unicode_escape) are slow or are no encodings of texts, and each unknown name stays in a cache for ever.
@@ -41,6 +45,24 @@ class _Message(Struct, rename="camel"):
 
 _message_decoder = msgspec.json.Decoder(_Message)
 _ids_decoder = msgspec.json.Decoder(list[str | None] | None)
+
+
+async def admit_body(request: web.Request) -> None:
+    """Look at what is said of a body before any of it is read, and let a client that waits for that send it.
+
+    Raises:
+        Problem: 413, it is too large; 415, its encoding is unknown; 417, something else is expected.
+    """
+    if (request.content_length or 0) > request.app[BACKEND].settings.max_body:
+        raise body_too_large()
+    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in _ENCODINGS:
+        raise Problem(415, f"Content-Encoding '{encoding}' is not supported")
+    if (expected := request.headers.get("Expect")) is not None and request.version >= HttpVersion11:
+        if expected.lower() != "100-continue":
+            raise Problem(417, f"The expectation '{expected}' cannot be met")
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # the answer itself has not begun: as in aiohttp's own handler
 
 
 async def read_document(request: web.Request, *, malformed: int) -> Document:

@@ -92,6 +92,8 @@ def _problem(error: Exception) -> Problem | None:
         return error
     if isinstance(error, web.HTTPRequestEntityTooLarge):
         return body_too_large()
+    if isinstance(error, web.RequestPayloadError):
+        return Problem(400, "The request body cannot be read", BAD_REQUEST)
     if isinstance(error, _UNREACHABLE):
         log.warning("database.unreachable", error=type(error).__name__)
         return Problem(503, "The database cannot be reached; try again in a moment.", headers=_retry(_RETRY_AFTER))
