@@ -61,6 +61,8 @@ class Settings(Where):
     """Addresses or networks (CIDR) whose X-Forwarded-* headers are believed; may be given several times."""
     max_body: Annotated[int, Parameter(group="Server")] = 2_000_000
     """Largest request body, in bytes; a larger one is answered with 413."""
+    metrics_port: Annotated[int, Parameter(group="Server")] = 0
+    """Port on 127.0.0.1 for /metrics and /health, without a login; worker n takes the n-th port after it; 0: none."""
     partitions: Annotated[int, Parameter(group="Database")] = 1
     """Partitions of the log, fixed when the store is created."""
     connections: Annotated[int, Parameter(group="Database")] = 10
@@ -79,6 +81,7 @@ class Settings(Where):
         for name, low, high in (
             ("port", 0, 65_535),
             ("workers", 1, 256),
+            ("metrics_port", 0, 65_536 - self.workers),
             ("partitions", 1, 1_024),
             ("connections", 2, 1_000),
             ("max_body", 1_000, 1_000_000_000),
@@ -86,6 +89,10 @@ class Settings(Where):
             value = getattr(self, name)
             if not low <= value <= high:
                 raise ConfigError(f"{name.replace('_', '-')} {value}: must be from {low} to {high}.")
+        if self.metrics_port and self.metrics_port <= self.port < self.metrics_port + self.workers:
+            raise ConfigError(
+                f"port {self.port} is also a metrics-port: from {self.metrics_port}, one for each worker."
+            )
 
     def shown(self) -> dict[str, Any]:
         """Give all settings in force, as TOML could hold them, without the password of the DSN."""

@@ -27,6 +27,7 @@ from convstore.engine import Engine
 from convstore.errors import ConfigError
 from convstore.handle import handle
 from convstore.http.app import make_app
+from convstore.http.monitoring import make_local_app
 from convstore.log.create import facts
 from convstore.log.recorded import Meta
 from convstore.log.store import Store
@@ -38,6 +39,7 @@ log = structlog.get_logger(__name__)
 _GRACE = 10.0
 # A worker that died is started again after this many seconds, so that one that cannot live does not spin.
 _RESTART_PAUSE = 1.0
+_LOOPBACK = "127.0.0.1"
 
 
 def serve(
@@ -86,6 +88,7 @@ async def _serve(settings: Settings, *, with_demo: bool, migrates: bool) -> None
             await _load_demo(dsn, settings)
         listener = _listen(settings)
         stack.callback(listener.close)
+        _check_metrics_ports(settings)
         if settings.workers == 1:
             await _work(settings, dsn, listener, stop)
         else:
@@ -166,12 +169,15 @@ def _listen(settings: Settings) -> socket.socket:
     return listener
 
 
-async def _work(settings: Settings, dsn: str, listener: socket.socket, stop: asyncio.Event) -> None:
+async def _work(settings: Settings, dsn: str, listener: socket.socket, stop: asyncio.Event, *, worker: int = 0) -> None:
     """Serve in this process until told to stop; then finish the requests in flight."""
     async with _backend(dsn, settings) as backend:
-        runner = web.AppRunner(make_app(backend), access_log=None, shutdown_timeout=_GRACE, handle_signals=False)
+        app = make_app(backend, worker=worker)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=_GRACE, handle_signals=False)
         await runner.setup()
+        local = web.AppRunner(make_local_app(app), access_log=None)
         try:
+            await _open_metrics(local, settings, worker)
             site = web.SockSite(runner, listener, backlog=1024)
             await site.start()
             host, port, *_ = listener.getsockname()
@@ -181,6 +187,31 @@ async def _work(settings: Settings, dsn: str, listener: socket.socket, stop: asy
             log.info("server.stopping", grace_seconds=_GRACE)
         finally:
             await runner.cleanup()
+            await local.cleanup()
+
+
+def _check_metrics_ports(settings: Settings) -> None:
+    """Find out now, not in each worker for ever, whether the ports for metrics may be had.
+
+    Raises:
+        ConfigError: one is taken.
+    """
+    if not settings.metrics_port:
+        return
+    for port in range(settings.metrics_port, settings.metrics_port + settings.workers):
+        try:
+            socket.create_server((_LOOPBACK, port)).close()
+        except OSError as error:
+            raise ConfigError(f"Cannot listen on {_LOOPBACK} port {port} for metrics: {error.strerror}.") from error
+
+
+async def _open_metrics(local: web.AppRunner, settings: Settings, worker: int) -> None:
+    """Serve this process's metrics on a port of its own, if that is wanted."""
+    if settings.metrics_port:
+        port = settings.metrics_port + worker
+        await local.setup()
+        await web.TCPSite(local, _LOOPBACK, port).start()
+        log.info("metrics.ready", url=f"http://{_LOOPBACK}:{port}/metrics")
 
 
 def _stop_signal() -> asyncio.Event:
@@ -196,14 +227,14 @@ async def _supervise(settings: Settings, dsn: str, listener: socket.socket, stop
     port = listener.getsockname()[1]
     processes = multiprocessing.get_context("spawn")
 
-    def start() -> BaseProcess:
-        process = processes.Process(target=_worker, args=(settings, dsn, port), daemon=False)
+    def start(worker: int) -> BaseProcess:
+        process = processes.Process(target=_worker, args=(settings, dsn, port, worker), daemon=False)
         process.start()
         return process
 
-    async def keep_one() -> None:
+    async def keep_one(worker: int) -> None:
         while not stop.is_set():
-            process = start()
+            process = start(worker)
             log.info("worker.started", pid=process.pid)
             died = asyncio.create_task(_ended(process))
             asked = asyncio.create_task(stop.wait())
@@ -217,7 +248,7 @@ async def _supervise(settings: Settings, dsn: str, listener: socket.socket, stop
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), _RESTART_PAUSE)
 
-    await asyncio.gather(*(keep_one() for _ in range(settings.workers)))
+    await asyncio.gather(*(keep_one(worker) for worker in range(settings.workers)))
 
 
 async def _ended(process: BaseProcess) -> None:
@@ -232,7 +263,7 @@ async def _ended(process: BaseProcess) -> None:
     process.join()
 
 
-def _worker(settings: Settings, dsn: str, port: int) -> None:
+def _worker(settings: Settings, dsn: str, port: int, worker: int) -> None:
     """Serve in a process of its own; stops when told to, and when the parent is gone."""
     logs.configure()
     structlog.contextvars.bind_contextvars(worker=multiprocessing.current_process().pid)
@@ -248,7 +279,7 @@ def _worker(settings: Settings, dsn: str, port: int) -> None:
             reuse_port=True,
         )
         with listener:
-            await _work(settings, dsn, listener, stop)
+            await _work(settings, dsn, listener, stop, worker=worker)
 
     run(work())
 

@@ -18,6 +18,8 @@ from convstore.http.bodies import admit_body
 from convstore.http.errors import Problem, speak
 from convstore.http.keys import BACKEND, CALLER, FORMAT, HEADERS, PROXIES, REQUEST_ID, SUFFIX, VERSION
 from convstore.http.links import networks
+from convstore.http.metrics import METRICS, Metrics
+from convstore.http.monitoring import READINESS, Readiness
 from convstore.http.negotiation import Format, negotiate
 from convstore.http.router import Found, Router
 from convstore.http.texts import check_percent_encoded
@@ -32,8 +34,10 @@ _SANE_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,64}")
 log = structlog.get_logger()
 
 
-def make_app(backend: Backend) -> web.Application:
+def make_app(backend: Backend, *, worker: int = 0) -> web.Application:
     """Make the application that serves a backend, which is open and stays so until the application is cleaned up.
+
+    ``worker`` tells this process from its siblings in the metrics.
 
     Raises:
         ConfigError: the settings name a proxy that is neither an address nor a network.
@@ -41,6 +45,8 @@ def make_app(backend: Backend) -> web.Application:
     settings = backend.settings
     app = web.Application(middlewares=[_observe, speak], client_max_size=settings.max_body)
     app[BACKEND] = backend
+    app[METRICS] = Metrics(backend, worker)
+    app[READINESS] = Readiness(backend)
     app[PROXIES] = networks(settings.trusted_proxies)
     app[_ROUTER] = Router(routes.API, outside=routes.OUTSIDE, context_path=settings.context_path)
     app.router.add_route("*", "/{path:.*}", _dispatch, expect_handler=_decide_later)
@@ -77,7 +83,12 @@ async def _observe(request: web.Request, handler: Handler) -> web.StreamResponse
     wanted = negotiate(found.suffix, accept, request.headers.get("Content-Type"))
     request[_ACCEPTABLE] = wanted is not None
     request[FORMAT] = wanted or Format.JSON
-    response = await handler(request)
+    metrics = request.app[METRICS]
+    metrics.in_progress += 1
+    try:
+        response = await handler(request)
+    finally:
+        metrics.in_progress -= 1
     if not response.prepared:
         response.headers.update(request[HEADERS])
         # Not which releases of which libraries it runs on.
@@ -86,14 +97,17 @@ async def _observe(request: web.Request, handler: Handler) -> web.StreamResponse
         # What anybody may see differs from person to person and from minute to minute (contract section 1.3).
         response.headers.setdefault("Cache-Control", "no-cache, private")
         response.headers["X-Content-Type-Options"] = "nosniff"
+    took = time.perf_counter() - started
+    method, route = (found.route.method, found.route.path) if found.route is not None else (None, None)
+    metrics.served(method, route, response.status, took)
     log.info(
         "request.served",
         request_id=request[REQUEST_ID],
         method=request.method,
-        route=found.route.path if found.route is not None else None,
+        route=route,
         status=response.status,
         user=request[CALLER].id if CALLER in request else None,
-        took_ms=round((time.perf_counter() - started) * 1000, 1),
+        took_ms=round(took * 1000, 1),
     )
     return response
 

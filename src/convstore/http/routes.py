@@ -1,6 +1,6 @@
 """All routes, in one place: the table of contract section 1.5 and its neighbours."""
 
-from convstore.http import changes, conversations, marks, removal, sending, system
+from convstore.http import changes, conversations, marks, monitoring, removal, sending, system
 from convstore.http.router import Route
 
 _MC = "messageConversations"
@@ -13,6 +13,9 @@ API = (
     Route("GET", "system/id", system.new_ids),
     Route("GET", "ping", system.ping, documents=False),
     Route("GET", "health/live", system.alive, documents=False, public=True),
+    Route("GET", "health/ready", monitoring.ready, documents=False, public=True),
+    Route("GET", "health", monitoring.for_superusers(monitoring.health), documents=False),
+    Route("GET", "metrics", monitoring.for_superusers(monitoring.metrics), documents=False),
     # Conversations, in the order of the contract's table.
     Route("GET", _MC, conversations.list_conversations),
     Route("GET", f"{_MC}/{{uid}}", conversations.get_conversation),

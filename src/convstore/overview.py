@@ -1,0 +1,130 @@
+"""Where a store stands, for people and programs who watch it: ``convstore status`` and ``/api/health``."""
+
+from datetime import datetime
+from importlib.resources import files
+from typing import Final
+
+from msgspec import Struct
+
+import convstore
+from convstore.database import Conn
+from convstore.engine import ProjectionStatus, read_status
+from convstore.log.create import facts
+from convstore.projections import discover
+from convstore.sql import Statements
+
+sql: Final = Statements(files(__package__) / "overview.sql")
+
+# A read model that is further behind than this is not well, in seconds, unless the asker says otherwise.
+MAX_LAG: Final = 10.0
+
+
+class Standing(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Where one read model stands in one partition.
+
+    ``state``: ``stopped`` at an event that it cannot take in; ``behind`` by more than is well; ``unattended``, no
+    process carries it; else ``following``. ``lag_seconds``: the age of the oldest event not taken in.
+    ``events_per_second``: None when unknown. ``stopped``: why. ``error``: trouble that may go away by itself, as far as
+    known here. ``owner``: host, process and a name of the engine that carries it; ``lease_seconds``: what its lease has
+    left, less than 0 for a holder that has had nothing to do.
+    """
+
+    projection: str
+    partition: int
+    state: str
+    position: int
+    head: int
+    lag_events: int
+    lag_seconds: float
+    events_per_second: float | None
+    stopped: str | None
+    error: str | None
+    owner: str
+    lease_seconds: float | None
+
+    @property
+    def well(self) -> bool:
+        """Whether nobody needs to look after it."""
+        return self.state not in ("stopped", "behind")
+
+
+class End(Struct, frozen=True, kw_only=True, rename="camel"):
+    """The end of one partition of the log: its last position, and when that was recorded; None while it is empty."""
+
+    partition: int
+    head: int
+    recorded_at: datetime | None
+
+
+class Overview(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A whole store, as its tables show it. ``missing``: read models of this release that have no checkpoints."""
+
+    healthy: bool
+    release: str
+    store: str
+    events: int
+    snapshots: int
+    keys: int
+    skipped: int
+    partitions: tuple[End, ...]
+    projections: tuple[Standing, ...]
+    missing: tuple[str, ...]
+
+
+def standing(status: ProjectionStatus, *, max_lag: float = MAX_LAG, rate: float | None = None) -> Standing:
+    """Judge where a read model stands; ``rate`` is for callers who measured it themselves."""
+    if status.stopped is not None:
+        state = "stopped"
+    elif status.seconds > max_lag:
+        state = "behind"
+    else:
+        state = "following" if status.owner else "unattended"
+    return Standing(
+        projection=status.projection,
+        partition=status.partition,
+        state=state,
+        position=status.position,
+        head=status.head,
+        lag_events=status.events,
+        lag_seconds=round(status.seconds, 3),
+        events_per_second=rate if rate is not None else status.rate,
+        stopped=status.stopped,
+        error=status.error,
+        owner=status.owner,
+        lease_seconds=None if status.lease is None else round(status.lease, 3),
+    )
+
+
+async def read_overview(conn: Conn, *, max_lag: float = MAX_LAG) -> Overview:
+    """Give where everything stands, from tables alone: with or without a server beside it.
+
+    Raises:
+        ConfigError: there is no store in this database.
+    """
+    async with conn.transaction(isolation="repeatable_read", readonly=True):
+        known = await facts(conn)
+        ends = tuple(
+            End(partition=row["partition"], head=row["position"], recorded_at=row["recorded_at"])
+            for row in await conn.fetch(sql.ends)
+        )
+        kept = await conn.fetchrow(sql.kept)
+        projections = tuple(standing(status, max_lag=max_lag) for status in await read_status(conn))
+    assert kept is not None  # noqa: S101 - it is one row of counts
+    there = {(each.projection, each.partition) for each in projections}
+    missing = tuple(
+        projection.id
+        for projection in discover()
+        if any((projection.id, partition) not in there for partition in range(known.partitions))
+    )
+    return Overview(
+        healthy=not missing and all(each.well for each in projections),
+        release=convstore.__version__,
+        store=known.id,
+        events=sum(end.head for end in ends),
+        snapshots=kept["snapshots"],
+        keys=kept["keys"],
+        skipped=kept["skipped"],
+        partitions=ends,
+        projections=projections,
+        missing=missing,
+    )
