@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from http import HTTPStatus
 from importlib.resources import files
+from string import digits
 from urllib.parse import parse_qsl, urlencode
 
 from aiohttp import web
@@ -165,7 +166,7 @@ def _uid(request: web.Request, wording: Wording) -> Uid:
     text = request.match_info["uid"]
     if is_uid(text):
         return Uid(text)
-    if is_uid("a" + text[1:]):
+    if text[0] in digits and is_uid("a" + text[1:]):
         raise Problem(
             HTTPStatus.BAD_REQUEST,
             f"Value '{text}' is not valid for path parameter uid. UID must be an alphanumeric string of 11 characters "

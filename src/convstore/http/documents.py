@@ -145,16 +145,21 @@ def _write_object(
 
 
 def _write(parts: list[str], name: str, value: Any, member: Member) -> None:
-    """Write an element: of a text, of an object, or wrapped around a list; empty lists and objects write nothing."""
+    """Write an element: of a text, of an object, or wrapped around a list; what is empty writes nothing."""
     if isinstance(value, list):
         if value:
             parts.append(f"<{name}>")
             for item in value:
-                _write(parts, member.item, item, Member(inner=member.inner))
+                if isinstance(item, dict):
+                    _write_object(parts, member.item, item, member.inner)
+                else:
+                    _write(parts, member.item, item, _PLAIN)
             parts.append(f"</{name}>")
     elif isinstance(value, dict):
-        if value:
-            _write_object(parts, name, value, member.inner)
+        written: list[str] = []
+        _write_object(written, name, value, member.inner)
+        if written[1:] != ["/>"]:
+            parts.extend(written)
     else:
         parts.append(f"<{name}>{markup.text(_text(value))}</{name}>")
 
