@@ -13,7 +13,7 @@ APP_FIELDS = (
 )
 
 
-async def test_a_list_shows_id_and_name_newest_first(client: Client):
+async def test_a_list_shows_id_and_name_newest_first(client: Client) -> None:
     first = await client.as_admin.send(MOBILE, subject="First")
     second = await client.as_admin.send(MOBILE, subject="Second")
     listed = await client.as_mobile.get(MC)
@@ -24,7 +24,7 @@ async def test_a_list_shows_id_and_name_newest_first(client: Client):
     } == listed.json
 
 
-async def test_an_empty_inbox_is_an_empty_list(client: Client):
+async def test_an_empty_inbox_is_an_empty_list(client: Client) -> None:
     listed = await client.as_mobile.get(MC)
     assert {
         "pager": {"page": 1, "total": 0, "pageSize": 50, "pageCount": 1},
@@ -32,7 +32,7 @@ async def test_an_empty_inbox_is_an_empty_list(client: Client):
     } == listed.json
 
 
-async def test_a_list_has_ones_own_inbox_only_even_for_a_superuser(client: Client):
+async def test_a_list_has_ones_own_inbox_only_even_for_a_superuser(client: Client) -> None:
     await client.as_mobile.send(CLERK)
     assert [] == (await client.as_admin.get(MC)).json["messageConversations"]
 
@@ -50,13 +50,13 @@ async def test_a_list_has_ones_own_inbox_only_even_for_a_superuser(client: Clien
         "filter=messageType:in:[TICKET]",
     ],
 )
-async def test_nothing_that_is_asked_widens_what_is_listed(client: Client, asked: str):
+async def test_nothing_that_is_asked_widens_what_is_listed(client: Client, asked: str) -> None:
     await client.as_mobile.send(CLERK)
     await client.as_mobile.ticket()
     assert [] == (await client.as_admin.get(f"{MC}?{asked}&fields=id")).json["messageConversations"]
 
 
-async def test_ticket_managers_find_the_tickets_of_others(client: Client):
+async def test_ticket_managers_find_the_tickets_of_others(client: Client) -> None:
     ticket = await client.as_mobile.ticket()
     await client.as_mobile.send(CLERK)
     listed = await client.as_admin.get(f"{MC}?filter=messageType:eq:TICKET&fields=id,read,followUp,messageCount")
@@ -65,21 +65,21 @@ async def test_ticket_managers_find_the_tickets_of_others(client: Client):
 
 
 @pytest.mark.parametrize("read", ["false", "true"])
-async def test_read_is_asked_of_ones_own_copies_only(client: Client, read: str):
+async def test_read_is_asked_of_ones_own_copies_only(client: Client, read: str) -> None:
     await client.as_mobile.ticket()
     listed = await client.as_admin.get(f"{MC}?filter=messageType:eq:TICKET&filter=read:eq:{read}&fields=id")
     assert [] == listed.json["messageConversations"]
     assert 0 == listed.json["pager"]["total"]
 
 
-async def test_who_manages_no_tickets_finds_his_own_only(client: Client):
+async def test_who_manages_no_tickets_finds_his_own_only(client: Client) -> None:
     mine = await client.as_mobile.ticket("Mine")
     await client.as_clerk.ticket("Somebody's")
     listed = await client.as_mobile.get(f"{MC}?filter=messageType:eq:TICKET&fields=id")
     assert [{"id": mine}] == listed.json["messageConversations"]
 
 
-async def test_the_apps_list_has_all_that_the_app_reads(client: Client):
+async def test_the_apps_list_has_all_that_the_app_reads(client: Client) -> None:
     uid = await client.as_mobile.ticket("Tablet")
     await client.as_admin.post(f"{MC}/{uid}/assign?userId={SUPPORT}")
     asked = f"filter=messageType:eq:TICKET&pageSize=35&page=1&fields={APP_FIELDS}&order=lastMessage:desc"
@@ -102,13 +102,13 @@ async def test_the_apps_list_has_all_that_the_app_reads(client: Client):
     assert 35 == listed.json["pager"]["pageSize"]
 
 
-async def test_references_without_sub_fields_are_ids_and_unset_ones_are_left_out(client: Client):
+async def test_references_without_sub_fields_are_ids_and_unset_ones_are_left_out(client: Client) -> None:
     await client.as_admin.send(MOBILE)
     listed = await client.as_mobile.get(f"{MC}?fields=lastSender,assignee,code")
     assert [{"lastSender": {"id": ADMIN}}] == listed.json["messageConversations"]
 
 
-async def test_lists_have_the_surnames_of_sender_and_creator(client: Client):
+async def test_lists_have_the_surnames_of_sender_and_creator(client: Client) -> None:
     uid = await client.as_admin.send(MOBILE)
     await client.as_mobile.reply(uid)
     named = "userSurname,userFirstname,lastSenderSurname,lastSenderFirstname"
@@ -123,12 +123,12 @@ async def test_lists_have_the_surnames_of_sender_and_creator(client: Client):
     assert expected.items() <= (await client.as_mobile.get(f"{MC}?fields=*")).json["messageConversations"][0].items()
 
 
-async def test_unknown_fields_are_passed_over(client: Client):
+async def test_unknown_fields_are_passed_over(client: Client) -> None:
     await client.as_admin.send(MOBILE)
     assert [{}] == (await client.as_mobile.get(f"{MC}?fields=foo")).json["messageConversations"]
 
 
-async def test_repeated_fields_that_are_not_balanced_by_themselves_are_joined(client: Client):
+async def test_repeated_fields_that_are_not_balanced_by_themselves_are_joined(client: Client) -> None:
     uid = await client.as_admin.send(MOBILE, text="Hello")
     asked = "fields=id&fields=messages[text,sender[id,displayName]&fields=attachments[id,%20name]]"
     listed = await client.as_mobile.get(f"{MC}?{asked}")
@@ -136,7 +136,7 @@ async def test_repeated_fields_that_are_not_balanced_by_themselves_are_joined(cl
     assert [{"id": uid, "messages": [message]}] == listed.json["messageConversations"]
 
 
-async def test_collections_in_a_list_are_those_of_each_conversation(client: Client):
+async def test_collections_in_a_list_are_those_of_each_conversation(client: Client) -> None:
     one = await client.as_admin.send(MOBILE, text="one")
     two = await client.as_admin.send(MOBILE, CLERK, text="two")
     await client.as_mobile.reply(two, "three")
@@ -164,7 +164,7 @@ async def test_collections_in_a_list_are_those_of_each_conversation(client: Clie
     ] == listed.json["messageConversations"]
 
 
-async def test_the_unread_badge_is_a_total(client: Client):
+async def test_the_unread_badge_is_a_total(client: Client) -> None:
     first = await client.as_admin.send(MOBILE)
     await client.as_admin.send(MOBILE)
     await client.as_mobile.post(f"{MC}/read", json=[first])
@@ -181,7 +181,7 @@ class TestPages:
     async def three(self, client: Client) -> list[str]:
         return [await client.as_admin.send(MOBILE, subject=f"Nr {n}") for n in range(3)]
 
-    async def test_pages_lead_to_one_another(self, client: Client, three: list[str]):
+    async def test_pages_lead_to_one_another(self, client: Client, three: list[str]) -> None:
         link = f"{client.url}{MC}"
         asked = "fields=id&order=created:asc&filter=subject:like:Nr"
         kept = "fields=id&order=created%3Aasc&filter=subject%3Alike%3ANr"
@@ -205,7 +205,7 @@ class TestPages:
             "prevPage": f"{link}?pageSize=1&{kept}",
         } == second["pager"]
 
-    async def test_a_page_beyond_the_end_is_empty_and_called_the_last(self, client: Client, three: list[str]):
+    async def test_a_page_beyond_the_end_is_empty_and_called_the_last(self, client: Client, three: list[str]) -> None:
         listed = (await client.as_mobile.get(f"{MC}?page=7&pageSize=2")).json
         assert [] == listed["messageConversations"]
         assert {
@@ -216,16 +216,16 @@ class TestPages:
             "prevPage": f"{client.url}{MC}?pageSize=2",
         } == listed["pager"]
 
-    async def test_without_paging_there_is_everything_and_no_pager(self, client: Client, three: list[str]):
+    async def test_without_paging_there_is_everything_and_no_pager(self, client: Client, three: list[str]) -> None:
         listed = (await client.as_mobile.get(f"{MC}?paging=false&fields=id&order=created")).json
         assert {"messageConversations": [{"id": uid} for uid in three]} == listed
 
-    async def test_sizes_below_one_are_one_and_too_large_ones_are_cut(self, client: Client, three: list[str]):
+    async def test_sizes_below_one_are_one_and_too_large_ones_are_cut(self, client: Client, three: list[str]) -> None:
         assert 1 == (await client.as_mobile.get(f"{MC}?pageSize=0")).json["pager"]["pageSize"]
         assert 1000 == (await client.as_mobile.get(f"{MC}?pageSize=5000")).json["pager"]["pageSize"]
         assert 1 == (await client.as_mobile.get(f"{MC}?page=-3")).json["pager"]["page"]
 
-    async def test_links_keep_version_and_suffix(self, client: Client, three: list[str]):
+    async def test_links_keep_version_and_suffix(self, client: Client, three: list[str]) -> None:
         listed = (await client.as_mobile.get("/api/33/messageConversations.json?pageSize=2")).json
         link = f"{client.url}/api/33/messageConversations.json?page=2&pageSize=2"
         assert link == listed["pager"]["nextPage"]
@@ -266,18 +266,18 @@ class TestPages:
         ("queryString=x&queryOperator=foo", 409, "`foo` is not a valid operator."),
     ],
 )
-async def test_what_cannot_be_understood_is_said(client: Client, asked: str, status: int, message: str):
+async def test_what_cannot_be_understood_is_said(client: Client, asked: str, status: int, message: str) -> None:
     for suffix in (".json", ".xml"):
         answer = await client.as_mobile.get(f"{MC}{suffix}?{asked}")
         assert (status, message) == answer.message
 
 
-async def test_filters_and_searches_that_hold_nul_are_refused(client: Client):
+async def test_filters_and_searches_that_hold_nul_are_refused(client: Client) -> None:
     assert 400 == (await client.as_mobile.get(f"{MC}?filter=subject:eq:%00")).status
     assert 400 == (await client.as_mobile.get(f"{MC}?queryString=%00")).status
 
 
-async def test_unknown_parameters_mean_nothing(client: Client):
+async def test_unknown_parameters_mean_nothing(client: Client) -> None:
     assert 200 == (await client.as_mobile.get(f"{MC}?useWrapper=true&inclusionStrategy=ALWAYS&totalPages=True")).status
 
 
@@ -291,7 +291,7 @@ class TestInternalMessages:
         await client.as_support.reply(uid, "Clueless caller", internal=True)
         return uid
 
-    async def test_the_list_of_who_does_not_see_them_stays(self, client: Client, ticket: str):
+    async def test_the_list_of_who_does_not_see_them_stays(self, client: Client, ticket: str) -> None:
         asked = "fields=lastSender,lastMessage,created,lastUpdated,messageCount,read,messages[text]"
         (found,) = (await client.as_mobile.get(f"{MC}?{asked}")).json["messageConversations"]
         assert found["created"] == found["lastMessage"] == found["lastUpdated"]
@@ -302,7 +302,7 @@ class TestInternalMessages:
             found["messages"],
         )
 
-    async def test_ticket_managers_see_them(self, client: Client, ticket: str):
+    async def test_ticket_managers_see_them(self, client: Client, ticket: str) -> None:
         asked = (
             "fields=lastSender,lastMessage,created,messageCount,messages[text,internal]&filter=messageType:eq:TICKET"
         )
@@ -327,18 +327,18 @@ class TestInternalMessages:
             "filter=messages.sender.username:eq:support",
         ],
     )
-    async def test_no_question_finds_them_but_a_ticket_managers(self, client: Client, ticket: str, asked: str):
+    async def test_no_question_finds_them_but_a_ticket_managers(self, client: Client, ticket: str, asked: str) -> None:
         assert [] == (await client.as_mobile.get(f"{MC}?{asked}&fields=id")).json["messageConversations"]
         seen = (await client.as_support.get(f"{MC}?{asked}&fields=id")).json["messageConversations"]
         assert [{"id": ticket}] == seen
 
-    async def test_counting_transformers_do_not_count_them(self, client: Client, ticket: str):
+    async def test_counting_transformers_do_not_count_them(self, client: Client, ticket: str) -> None:
         asked = "fields=messages~size~rename(n)"
         assert [{"n": 1}] == (await client.as_mobile.get(f"{MC}?{asked}")).json["messageConversations"]
         assert [{"n": 2}] == (await client.as_support.get(f"{MC}?{asked}")).json["messageConversations"]
 
 
-async def test_people_who_left_the_directory_are_not_shown(client: Client):
+async def test_people_who_left_the_directory_are_not_shown(client: Client) -> None:
     await client.as_clerk.send(MOBILE)
     await client.backend.pool.execute("DELETE FROM account WHERE id = $1", CLERK)
     asked = "fields=subject,lastSender[id,name],createdBy,userSurname,messages[text,sender]"
@@ -347,7 +347,7 @@ async def test_people_who_left_the_directory_are_not_shown(client: Client):
 
 
 class TestXml:
-    async def test_a_list_has_the_manuals_form(self, client: Client):
+    async def test_a_list_has_the_manuals_form(self, client: Client) -> None:
         uid = await client.as_admin.send(MOBILE, subject='Ä & "B" <C>')
         listed = await client.as_mobile.get("/api/26/messageConversations", headers={"Accept": "application/xml"})
         root = listed.xml
@@ -365,7 +365,7 @@ class TestXml:
         } == dict(found.attrib)
         assert 'Ä & "B" <C>' == found.findtext(f"{NS}displayName")
 
-    async def test_pages_have_their_links(self, client: Client):
+    async def test_pages_have_their_links(self, client: Client) -> None:
         for _ in range(3):
             await client.as_admin.send(MOBILE)
         root = (await client.as_mobile.get(f"{MC}.xml?pageSize=1&page=2&fields=id")).xml
@@ -373,10 +373,10 @@ class TestXml:
         assert f"{link}?page=3&pageSize=1&fields=id" == root.findtext(f"{NS}pager/{NS}nextPage")
         assert f"{link}?pageSize=1&fields=id" == root.findtext(f"{NS}pager/{NS}prevPage")
 
-    async def test_without_paging_there_is_no_pager(self, client: Client):
+    async def test_without_paging_there_is_no_pager(self, client: Client) -> None:
         assert None is (await client.as_mobile.get(f"{MC}.xml?paging=false")).xml.find(f"{NS}pager")
 
-    async def test_characters_that_xml_cannot_carry_do_not_break_it(self, client: Client):
+    async def test_characters_that_xml_cannot_carry_do_not_break_it(self, client: Client) -> None:
         await client.as_admin.send(MOBILE, subject="a\x0bb", text="c\x1fd")
         root = (await client.as_mobile.get(f"{MC}.xml?fields=name,messages[text]")).xml
         assert "a\ufffdb" == root.find(f"{NS}messageConversation").get("name")
@@ -384,14 +384,14 @@ class TestXml:
 
 
 class TestHeaders:
-    async def test_the_answer_says_which_place_of_the_log_it_reflects(self, client: Client):
+    async def test_the_answer_says_which_place_of_the_log_it_reflects(self, client: Client) -> None:
         before = (await client.as_mobile.get(MC)).headers["Convstore-Cursor"]
         await client.as_admin.send(MOBILE)
         after = (await client.as_mobile.get(MC)).headers["Convstore-Cursor"]
         assert before != after
         assert after == (await client.as_admin.get(f"{MC}?fields=messages")).headers["Convstore-Cursor"]
 
-    async def test_an_unchanged_list_need_not_be_sent_again(self, client: Client):
+    async def test_an_unchanged_list_need_not_be_sent_again(self, client: Client) -> None:
         await client.as_admin.send(MOBILE)
         tag = (await client.as_mobile.get(MC)).headers["ETag"]
         again = await client.as_mobile.get(MC, headers={"If-None-Match": f'"other", W/{tag}'})
@@ -399,11 +399,11 @@ class TestHeaders:
         await client.as_admin.send(MOBILE)
         assert 200 == (await client.as_mobile.get(MC, headers={"If-None-Match": tag})).status
 
-    async def test_reads_are_not_to_be_kept_by_others(self, client: Client):
+    async def test_reads_are_not_to_be_kept_by_others(self, client: Client) -> None:
         assert "no-cache, private" == (await client.as_mobile.get(MC)).headers["Cache-Control"]
 
 
-async def test_eight_partitions_are_one_inbox(make_client):
+async def test_eight_partitions_are_one_inbox(make_client) -> None:
     client = await make_client(partitions=8)
     sent = {await client.as_admin.send(MOBILE) for _ in range(12)}
     listed = (await client.as_mobile.get(f"{MC}?fields=id&pageSize=100")).json

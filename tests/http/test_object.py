@@ -22,7 +22,7 @@ APP_FIELDS = (
 )
 
 
-async def test_an_object_shows_everything(client: Client):
+async def test_an_object_shows_everything(client: Client) -> None:
     uid = await client.as_admin.send(MOBILE, subject="Mortality data reporting", text="Have you?")
     found = (await client.as_mobile.get(f"{MC}/{uid}")).json
     when = found.pop("created")
@@ -58,7 +58,7 @@ async def test_an_object_shows_everything(client: Client):
     } == found
 
 
-async def test_the_apps_fields_show_each_message(client: Client):
+async def test_the_apps_fields_show_each_message(client: Client) -> None:
     uid = await client.as_admin.send(MOBILE, text="Have you?")
     await client.as_mobile.reply(uid, "Yes.")
     found = (await client.as_admin.get(f"{MC}/{uid}?{APP_FIELDS.replace(' ', '%20')}")).json
@@ -116,7 +116,7 @@ async def test_the_apps_fields_show_each_message(client: Client):
         ("assignee~size,code~isEmpty", {}),
     ],
 )
-async def test_fields_choose_and_transform(client: Client, fields: str, expected: Any):
+async def test_fields_choose_and_transform(client: Client, fields: str, expected: Any) -> None:
     uid = await client.as_admin.send(MOBILE)
     answer = await client.as_mobile.get(f"{MC}/{uid}?fields={fields.replace(' ', '%20')}")
     match fields:
@@ -149,7 +149,7 @@ async def test_fields_choose_and_transform(client: Client, fields: str, expected
             assert expected == answer.json
 
 
-async def test_elements_can_be_keyed(client: Client):
+async def test_elements_can_be_keyed(client: Client) -> None:
     uid = await client.as_admin.send(MOBILE)
     await client.as_admin.reply(uid, "And you?")
     keyed = (await client.as_mobile.get(f"{MC}/{uid}?fields=messages[id,text]")).json["messages"]
@@ -159,7 +159,7 @@ async def test_elements_can_be_keyed(client: Client):
     assert 2 == len(found["userMessages"]["False"])
 
 
-async def test_objects_have_no_surnames_unless_asked_for(client: Client):
+async def test_objects_have_no_surnames_unless_asked_for(client: Client) -> None:
     uid = await client.as_admin.send(MOBILE)
     assert "userSurname" not in (await client.as_mobile.get(f"{MC}/{uid}")).json
     assert {"userSurname": "Traore"} == (await client.as_mobile.get(f"{MC}/{uid}?fields=userSurname")).json
@@ -169,26 +169,26 @@ class TestAccess:
     """The one rule of contract section 4, on objects and on their properties."""
 
     @pytest.mark.parametrize("path", ["", "/messages", "/subject", "/nonsense"])
-    async def test_strangers_are_refused(self, client: Client, path: str):
+    async def test_strangers_are_refused(self, client: Client, path: str) -> None:
         uid = await client.as_admin.send(MOBILE)
         for suffix in (".json", ".xml"):
             answer = await client.as_clerk.get(f"{MC}/{uid}{path}{suffix}")
             assert (403, "Not authorized to access this conversation.") == answer.message
         assert "E1006" == (await client.as_clerk.get(f"{MC}/{uid}{path}")).json["errorCode"]
 
-    async def test_who_was_removed_is_a_stranger(self, client: Client):
+    async def test_who_was_removed_is_a_stranger(self, client: Client) -> None:
         uid = await client.as_admin.send(MOBILE)
         await client.as_mobile.delete(f"{MC}/{uid}/{MOBILE}")
         assert 403 == (await client.as_mobile.get(f"{MC}/{uid}")).status
         assert 403 == (await client.as_mobile.get(f"{MC}/{uid}?markRead=true")).status
 
-    async def test_superusers_see_all(self, client: Client):
+    async def test_superusers_see_all(self, client: Client) -> None:
         uid = await client.as_mobile.send(CLERK)
         found = (await client.as_admin.get(f"{MC}/{uid}?fields=id,read,followUp")).json
         assert {"id": uid, "read": False, "followUp": False} == found
         assert {"subject": "Hey"} == (await client.as_admin.get(f"{MC}/{uid}/subject")).json
 
-    async def test_ticket_managers_see_tickets_and_nothing_else(self, client: Client):
+    async def test_ticket_managers_see_tickets_and_nothing_else(self, client: Client) -> None:
         ticket = await client.as_mobile.ticket()
         await client.as_support.delete(f"{MC}/{ticket}/{SUPPORT}")
         other = await client.as_mobile.send(CLERK)
@@ -197,7 +197,7 @@ class TestAccess:
         assert 403 == (await client.as_support.get(f"{MC}/{other}")).status
         assert 403 == (await client.as_support.get(f"{MC}/{other}/messages")).status
 
-    async def test_internal_messages_are_for_ticket_managers(self, client: Client):
+    async def test_internal_messages_are_for_ticket_managers(self, client: Client) -> None:
         ticket = await client.as_mobile.ticket(text="Broken")
         await client.as_support.reply(ticket, "Again him", internal=True)
         await client.as_support.reply(ticket, "Coming")
@@ -209,14 +209,14 @@ class TestAccess:
 
 
 class TestNotThere:
-    async def test_unknown_uids(self, client: Client):
+    async def test_unknown_uids(self, client: Client) -> None:
         answer = await client.as_admin.get(f"{MC}/{NO_CONVERSATION}")
         assert (404, f"No MessageConversation found with UID: {NO_CONVERSATION}") == answer.message
         answer = await client.as_admin.get(f"{MC}/{NO_CONVERSATION}/messages")
         assert (404, f"MessageConversation with id {NO_CONVERSATION} could not be found.") == answer.message
         assert "E1005" == answer.json["errorCode"]
 
-    async def test_malformed_uids(self, client: Client):
+    async def test_malformed_uids(self, client: Client) -> None:
         said = (
             "Value '0abcdefghij' is not valid for path parameter uid. UID must be an alphanumeric string of 11 "
             "characters starting with a letter, but was: 0abcdefghij"
@@ -225,16 +225,16 @@ class TestNotThere:
         assert (400, said) == (await client.as_admin.get(f"{MC}/0abcdefghij/messages")).message
 
     @pytest.mark.parametrize("uid", ["xyz", "abcdefghij-", "abcdefghijkl", "%C3%A4bcdefghijk", "gist"])
-    async def test_what_is_no_uid_at_all_is_not_found(self, client: Client, uid: str):
+    async def test_what_is_no_uid_at_all_is_not_found(self, client: Client, uid: str) -> None:
         assert 404 == (await client.as_admin.get(f"{MC}/{uid}")).status
 
-    async def test_deleted_ones(self, client: Client):
+    async def test_deleted_ones(self, client: Client) -> None:
         uid = await client.as_admin.send(MOBILE)
         await client.as_admin.delete(f"{MC}/{uid}")
         assert 404 == (await client.as_admin.get(f"{MC}/{uid}")).status
         assert [] == (await client.as_mobile.get(MC)).json["messageConversations"]
 
-    async def test_unknown_properties(self, client: Client):
+    async def test_unknown_properties(self, client: Client) -> None:
         uid = await client.as_admin.send(MOBILE)
         answer = await client.as_mobile.get(f"{MC}/{uid}/colour")
         assert (404, "Property colour does not exist on MessageConversation") == answer.message
@@ -242,17 +242,17 @@ class TestNotThere:
 
 class TestMarkRead:
     @pytest.mark.parametrize("word", ["true", "TRUE"])
-    async def test_it_marks_ones_copy_and_shows_it(self, client: Client, word: str):
+    async def test_it_marks_ones_copy_and_shows_it(self, client: Client, word: str) -> None:
         uid = await client.as_admin.send(MOBILE)
         assert {"read": True} == (await client.as_mobile.get(f"{MC}/{uid}?markRead={word}&fields=read")).json
         assert {"read": True} == (await client.as_mobile.get(f"{MC}/{uid}?fields=read")).json
 
     @pytest.mark.parametrize("word", ["false", "", "yes"])
-    async def test_any_other_word_does_not(self, client: Client, word: str):
+    async def test_any_other_word_does_not(self, client: Client, word: str) -> None:
         uid = await client.as_admin.send(MOBILE)
         assert {"read": False} == (await client.as_mobile.get(f"{MC}/{uid}?markRead={word}&fields=read")).json
 
-    async def test_it_does_nothing_for_who_has_no_copy(self, client: Client):
+    async def test_it_does_nothing_for_who_has_no_copy(self, client: Client) -> None:
         uid = await client.as_mobile.send(CLERK)
         before = await client.events()
         assert {"read": False} == (await client.as_admin.get(f"{MC}/{uid}?markRead=true&fields=read")).json
@@ -260,7 +260,7 @@ class TestMarkRead:
 
 
 class TestProperties:
-    async def test_objects_of_a_collection_are_whole(self, client: Client):
+    async def test_objects_of_a_collection_are_whole(self, client: Client) -> None:
         uid = await client.as_admin.send(MOBILE, text="Have you?")
         (message,) = (await client.as_mobile.get(f"{MC}/{uid}/messages")).json["messages"]
         assert {
@@ -275,23 +275,23 @@ class TestProperties:
         } == message.keys()
         assert {"id": ADMIN} == message["sender"]
 
-    async def test_fields_choose_among_theirs(self, client: Client):
+    async def test_fields_choose_among_theirs(self, client: Client) -> None:
         uid = await client.as_admin.send(MOBILE, text="Have you?")
         found = (await client.as_mobile.get(f"{MC}/{uid}/messages?fields=text,sender[username]")).json
         assert {"messages": [{"text": "Have you?", "sender": {"username": "admin"}}]} == found
 
-    async def test_references_never_show_more_than_seven_members(self, client: Client):
+    async def test_references_never_show_more_than_seven_members(self, client: Client) -> None:
         uid = await client.as_admin.send(MOBILE)
         found = (await client.as_mobile.get(f"{MC}/{uid}/lastSender")).json
         assert {"id", "name", "displayName", "username", "firstName", "surname"} == found["lastSender"].keys()
 
-    async def test_unset_ones_are_left_out(self, client: Client):
+    async def test_unset_ones_are_left_out(self, client: Client) -> None:
         uid = await client.as_admin.send(MOBILE)
         assert {} == (await client.as_mobile.get(f"{MC}/{uid}/assignee")).json
 
 
 class TestXml:
-    async def test_an_object(self, client: Client):
+    async def test_an_object(self, client: Client) -> None:
         uid = await client.as_admin.send(MOBILE, subject="<Mortality> & co", text="Have\nyou?")
         root = (await client.as_mobile.get(f"{MC}/{uid}.xml")).xml
         assert f"{NS}messageConversation" == root.tag
@@ -324,7 +324,7 @@ class TestXml:
         # Empty wrappers are left out.
         assert [] == [child.tag for child in root if len(child) == 0 and not child.text and not child.attrib]
 
-    async def test_an_expanded_message(self, client: Client):
+    async def test_an_expanded_message(self, client: Client) -> None:
         uid = await client.as_admin.send(MOBILE, text="Have\nyou?")
         root = (await client.as_mobile.get(f"{MC}/{uid}.xml?fields=messages[*,sender[id,displayName]]")).xml
         (message,) = root.findall(f"{NS}messages/{NS}message")
@@ -336,13 +336,13 @@ class TestXml:
             message.findtext(f"{NS}sender/{NS}displayName"),
         )
 
-    async def test_a_property(self, client: Client):
+    async def test_a_property(self, client: Client) -> None:
         uid = await client.as_admin.send(MOBILE)
         root = (await client.as_mobile.get(f"{MC}/{uid}/messages.xml?fields=text")).xml
         assert f"{NS}messageConversation" == root.tag
         assert ["How are you?"] == [text.text for text in root.iterfind(f"{NS}messages/{NS}message/{NS}text")]
 
-    async def test_transformed_members(self, client: Client):
+    async def test_transformed_members(self, client: Client) -> None:
         uid = await client.as_admin.send(MOBILE)
         fields = "messages~size~rename(9lives),userMessages~pluck(read),messages~keyBy(text)~rename(texts)"
         root = (await client.as_mobile.get(f"{MC}/{uid}.xml?fields={fields}")).xml
