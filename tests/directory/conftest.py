@@ -4,7 +4,7 @@ import secrets
 from collections.abc import AsyncIterator
 
 import pytest
-from registrar import AddPerson, Tables
+from registrar import AddPerson, Tables, stopping
 
 from convstore.database import Pool
 from convstore.directory import Directory
@@ -15,10 +15,9 @@ from convstore.domain.uid import UserId
 @pytest.fixture
 async def directory(pool: Pool) -> AsyncIterator[Directory]:
     """Give a directory that listens for changes, as the server's does."""
-    directory = Directory(pool)
-    await directory.start()
-    yield directory
-    await directory.stop()
+    async with stopping(Directory(pool)) as directory:
+        await directory.start()
+        yield directory
 
 
 @pytest.fixture

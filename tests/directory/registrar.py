@@ -1,9 +1,11 @@
 """Puts people, groups and units into a directory, and waits until processes have heard of it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 from convstore.database import Pool
+from convstore.directory import Directory
 from convstore.domain.uid import new_uid
 
 AddPerson = Callable[..., Awaitable[str]]
@@ -14,6 +16,15 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(10):
         while not await condition():
             await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def stopping(directory: Directory) -> AsyncIterator[Directory]:
+    """Stop a directory whatever happens: a pool waits for the connection on which it listens."""
+    try:
+        yield directory
+    finally:
+        await directory.stop()
 
 
 class Tables:

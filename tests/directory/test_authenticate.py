@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import bcrypt
 import pytest
-from registrar import AddPerson, until
+from registrar import AddPerson, stopping, until
 
 from convstore.database import Pool, open_pool
 from convstore.directory import Directory, passwords
@@ -36,11 +36,9 @@ def hashes(monkeypatch: pytest.MonkeyPatch) -> Hashes:
 @pytest.fixture
 async def elsewhere(dsn: str) -> AsyncIterator[Directory]:
     """Give the directory of another process: with connections and a memory of its own."""
-    async with await open_pool(dsn) as pool:
-        directory = Directory(pool)
+    async with await open_pool(dsn) as pool, stopping(Directory(pool)) as directory:
         await directory.start()
         yield directory
-        await directory.stop()
 
 
 async def test_the_right_password_opens_the_account_in_any_case_of_the_name(
@@ -132,8 +130,7 @@ async def test_a_changed_password_ends_the_old_one_in_every_process(
     pool: Pool, dsn: str, add_person: AddPerson, way: str
 ) -> None:
     await add_person("anna", password="district")
-    async with await open_pool(dsn) as other:
-        elsewhere = Directory(other)
+    async with await open_pool(dsn) as other, stopping(Directory(other)) as elsewhere:
         if way == "listening":
             await elsewhere.start()
         await elsewhere.authenticate("anna", "district")
@@ -150,7 +147,6 @@ async def test_a_changed_password_ends_the_old_one_in_every_process(
             await until(refused)
         assert await refused()
         assert "anna" == (await elsewhere.authenticate("anna", "new-password")).username
-        await elsewhere.stop()
 
 
 async def test_another_change_of_the_directory_costs_no_hash(
@@ -208,6 +204,16 @@ async def test_guessing_locks_the_account_known_or_not(directory: Directory, add
                 await directory.authenticate(name, f"guess{number}")
         with pytest.raises(AccountLocked, match=r"^Account locked$"):
             await directory.authenticate(name, "district")
+
+
+async def test_the_right_password_in_time_starts_the_count_anew(directory: Directory, add_person: AddPerson) -> None:
+    anna = await add_person("anna", password="district")
+    for _ in range(2):
+        for number in range(FAILURES - 1):
+            with pytest.raises(BadCredentials):
+                await directory.authenticate("anna", f"guess{number}")
+        directory._verified.clear()
+        assert anna == (await directory.authenticate("anna", "district")).id
 
 
 async def test_a_lock_does_not_throw_out_who_is_at_work(directory: Directory, add_person: AddPerson) -> None:

@@ -2,7 +2,7 @@ import asyncio
 
 import asyncpg
 import pytest
-from registrar import AddPerson, Tables, until
+from registrar import AddPerson, Tables, stopping, until
 
 from convstore.database import Pool, open_pool
 from convstore.directory import Directory, UserRef
@@ -111,8 +111,7 @@ async def test_a_feedback_group_that_is_gone_is_none(directory: Directory, pool:
 
 
 async def test_every_change_moves_the_revision_everywhere(directory: Directory, dsn: str, tables: Tables) -> None:
-    async with await open_pool(dsn) as other:
-        elsewhere = Directory(other)
+    async with await open_pool(dsn) as other, stopping(Directory(other)) as elsewhere:
         await elsewhere.start()
         before = await elsewhere.revision()
         assert before == await directory.revision()
@@ -124,7 +123,6 @@ async def test_every_change_moves_the_revision_everywhere(directory: Directory, 
             return await elsewhere.revision() == before + 1 and await elsewhere.feedback_group() == group
 
         await until(told)
-        await elsewhere.stop()
 
 
 async def test_a_refused_change_moves_nothing(directory: Directory) -> None:

@@ -320,6 +320,8 @@ async def test_the_same_hash_again_does_not_undo_a_password_changed_here(take: I
     assert not (await take(users=[user(password=hashed)])).changed
     assert last_updated == await pool.fetchval("SELECT last_updated FROM account")
     assert ANNA == (await Directory(pool).authenticate("anna", "changed-here")).id
+    assert (await take(users=[user(password=hashed, email="anna@example.org")])).changed
+    assert ANNA == (await Directory(pool).authenticate("anna", "changed-here")).id
     await take(users=[user(password=bcrypt.hashpw(b"changed-there", bcrypt.gensalt(4)).decode())])
     assert ANNA == (await Directory(pool).authenticate("anna", "changed-there")).id
     await take(users=[user()])

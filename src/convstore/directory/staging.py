@@ -72,20 +72,20 @@ async def hash_plain(pool: Pool, plain: dict[str, str], progress: Progress) -> d
     """
     known = {row["id"]: row["password_hash"] for row in await pool.fetch(_sql.hashes, list(plain))}
     done = 0
-    turns = asyncio.Semaphore(passwords.AT_ONCE)
+    left = iter(plain.items())
     hashes: dict[str, str] = {}
 
-    async def one(user_id: str, password: str) -> None:
+    async def work() -> None:
         nonlocal done
-        async with turns:
+        for user_id, password in left:  # shared: whoever is free takes the next
             if user_id not in known or not await passwords.verify(known[user_id], password):
                 hashes[user_id] = await passwords.hash_password(password)
             done += 1
             progress("passwords", done, len(plain))
 
-    async with asyncio.TaskGroup() as group:
-        for user_id, password in plain.items():
-            group.create_task(one(user_id, password))
+    async with asyncio.TaskGroup() as workers:
+        for _ in range(passwords.AT_ONCE):
+            workers.create_task(work())
     return hashes
 
 
