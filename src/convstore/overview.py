@@ -9,6 +9,7 @@ from msgspec import Struct
 import convstore
 from convstore.database import Conn
 from convstore.engine import ProjectionStatus, read_status
+from convstore.engine.owner import is_gone
 from convstore.log.create import facts
 from convstore.projections import discover
 from convstore.sql import Statements
@@ -78,7 +79,7 @@ def standing(status: ProjectionStatus, *, max_lag: float = MAX_LAG, rate: float 
     elif status.seconds > max_lag:
         state = "behind"
     else:
-        state = "following" if status.owner else "unattended"
+        state = "unattended" if not status.owner or is_gone(status.owner) else "following"
     return Standing(
         projection=status.projection,
         partition=status.partition,

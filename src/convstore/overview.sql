@@ -19,3 +19,9 @@ SELECT (SELECT count(*) FROM snapshot) AS snapshots,
 SELECT count(*)
   FROM checkpoint
  WHERE projection = ANY ($1::text[]);
+
+-- skips --
+-- All that read models were ever told to leave out, oldest first.
+SELECT projection, partition, position, stream, version, type, reason, skipped_by, note, skipped_at
+  FROM projection_skip
+ ORDER BY skipped_at, projection, partition, position;

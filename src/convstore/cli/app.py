@@ -14,10 +14,11 @@ from cyclopts.config import Env, Toml
 
 import convstore
 from convstore import logs
-from convstore.cli import directory, log, user, verify
+from convstore.cli import directory, log, projection, user, verify
 from convstore.cli.connection import owner_dsn
 from convstore.cli.loop import run
 from convstore.cli.serve import serve
+from convstore.cli.status import status
 from convstore.config import DEFAULT_FILE, ENVIRONMENT_PREFIX, Settings, Where, check_file
 from convstore.embedded import EmbeddedError
 from convstore.errors import ConfigError, ConvstoreError
@@ -40,6 +41,8 @@ app.command(user.app)
 app.command(directory.app)
 app.command(log.app)
 app.command(verify.app)
+app.command(status)
+app.command(projection.app)
 
 
 @app.command

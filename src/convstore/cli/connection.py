@@ -7,6 +7,7 @@ from pathlib import Path
 from convstore.config import default_data_dir
 from convstore.database import Pool, open_pool
 from convstore.embedded import Cluster, attach
+from convstore.embedded.folder import Folder
 from convstore.errors import ConfigError
 from convstore.migrate import migrate, missing
 
@@ -27,6 +28,22 @@ async def owner_dsn(dsn: str | None, data_dir: Path | None) -> AsyncIterator[str
         return
     async with Cluster(folder) as cluster:
         yield cluster.dsn()
+
+
+@asynccontextmanager
+async def present_store(dsn: str | None, data_dir: Path | None) -> AsyncIterator[str]:
+    """Give the owner's address of a store that is there, with this release's schema: nothing is made or migrated.
+
+    Raises:
+        ConfigError: there is no such store, or its schema is older.
+    """
+    folder = Folder(data_dir or default_data_dir())
+    if dsn is None and folder.major() is None:
+        raise ConfigError(f"There is no store in {folder.path}: name another with --data-dir or --dsn.")
+    async with owner_dsn(dsn, data_dir) as address:
+        if lacks := await missing(address):
+            raise ConfigError(f"The database lacks {', '.join(lacks)}: run `convstore migrate` first.")
+        yield address
 
 
 @asynccontextmanager

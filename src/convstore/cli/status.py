@@ -1,0 +1,141 @@
+"""``convstore status``: where the log and the read models stand, and whether all is well."""
+
+import asyncio
+import sys
+from typing import Annotated
+
+import msgspec
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from convstore.cli.connection import present_store
+from convstore.cli.loop import run
+from convstore.config import Where
+from convstore.database import SERVER_ROLE, connect
+from convstore.errors import ConfigError
+from convstore.overview import MAX_LAG, Overview, Standing, read_overview
+
+UNWELL = 1
+
+_COLOURS = {"stopped": "bold red", "behind": "yellow", "unattended": "dim", "following": "green"}
+_COLUMNS = ("projection", "partition", "state", "position", "lag", "behind by", "events/s", "lease", "owner")
+_NUMBERS = frozenset({"partition", "position", "lag", "behind by", "events/s", "lease"})
+
+
+def status(
+    *,
+    where: Where = Where(),  # noqa: B008 - frozen
+    json: Annotated[bool, Parameter(negative=())] = False,
+    max_lag: float = MAX_LAG,
+    over: float = 1.0,
+) -> None:
+    """Show where the log and each read model stand; beside a running server, or without one.
+
+    Exit code 0 when all is well, 1 when a read model stands still, is missing, or lags more than --max-lag.
+
+    Parameters
+    ----------
+    json
+        One JSON object instead of a table.
+    max_lag
+        How many seconds a read model may be behind the log.
+    over
+        How many seconds to watch for events/s; 0 does without.
+    """
+    if max_lag < 0 or over < 0:
+        raise ConfigError("max-lag and over are seconds: 0 or more.")
+    overview = run(_watch(where, max_lag, over))
+    if json:
+        print(msgspec.json.encode(overview).decode())  # noqa: T201
+    else:
+        _show(overview)
+    if not overview.healthy:
+        sys.exit(UNWELL)
+
+
+async def _watch(where: Where, max_lag: float, over: float) -> Overview:
+    """Look once, or twice to see how fast things move."""
+    async with present_store(where.dsn, where.data_dir) as dsn:
+        conn = await connect(dsn, role=SERVER_ROLE, application="convstore status")
+        try:
+            before = await read_overview(conn, max_lag=max_lag)
+            if not over or all(each.state == "unattended" for each in before.projections):
+                return before
+            began = asyncio.get_running_loop().time()
+            await asyncio.sleep(over)
+            after = await read_overview(conn, max_lag=max_lag)
+            took = asyncio.get_running_loop().time() - began
+        finally:
+            await conn.close()
+    positions = {(each.projection, each.partition): each.position for each in before.projections}
+    moving = (
+        msgspec.structs.replace(
+            each,
+            events_per_second=round(
+                (each.position - positions.get((each.projection, each.partition), each.position)) / took, 1
+            ),
+        )
+        for each in after.projections
+    )
+    return msgspec.structs.replace(after, projections=tuple(moving))
+
+
+def _show(overview: Overview) -> None:
+    """Print for people: a coloured table on a terminal, else aligned columns without lines around them."""
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(
+        f"convstore {overview.release}, store {overview.store}: {_many(overview.events, 'event')} in "
+        f"{_many(len(overview.partitions), 'partition')}, {_many(overview.snapshots, 'snapshot')}, "
+        f"{_many(overview.keys, 'idempotency key')} kept"
+    )
+    for end in overview.partitions:
+        last = "" if end.recorded_at is None else f", last event {end.recorded_at.isoformat(timespec='milliseconds')}"
+        console.print(f"partition {end.partition}: head at position {end.head}{last}")
+    console.print()
+    rows = [_row(each) for each in overview.projections]
+    if console.is_terminal:
+        console.print(_table(overview, rows))
+    else:
+        widths = [max(map(len, column)) for column in zip(_COLUMNS, *rows, strict=True)]
+        for row in (_COLUMNS, *rows):
+            print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())  # noqa: T201
+    for each in overview.projections:
+        if each.stopped is not None:
+            console.print(Text(f"{each.projection}, partition {each.partition}, stands still: {each.stopped}", "red"))
+            console.print(f"  when that is mended: convstore projection resume {each.projection}")
+    for name in overview.missing:
+        console.print(Text(f"{name} is missing: run convstore migrate", "red"))
+    if overview.skipped:
+        console.print(f"{_many(overview.skipped, 'event')} skipped on somebody's word: see convstore projection skips")
+
+
+def _table(overview: Overview, rows: list[tuple[str, ...]]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in _COLUMNS:
+        table.add_column(name, justify="right" if name in _NUMBERS else "left", no_wrap=True)
+    for each, row in zip(overview.projections, rows, strict=True):
+        table.add_row(*(Text(text, _COLOURS[each.state]) if text == each.state else text for text in row))
+    return table
+
+
+def _row(each: Standing) -> tuple[str, ...]:
+    """Give the texts of one line, in the order of the columns."""
+    rate = "" if each.events_per_second is None else f"{each.events_per_second:.0f}"
+    lease = "idle" if each.lease_seconds is not None and each.lease_seconds <= 0 else f"{each.lease_seconds or 0:.1f} s"
+    return (
+        each.projection,
+        str(each.partition),
+        each.state,
+        str(each.position),
+        str(each.lag_events),
+        f"{each.lag_seconds:.1f} s",
+        rate,
+        lease if each.owner else "",
+        each.owner,
+    )
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
