@@ -31,6 +31,7 @@
     ├── CursorInvalid                  400
     ├── CursorAhead                    409   a cursor of another history, or ahead of the log
     ├── SnapshotUnreadable             never seen by clients: the log is folded instead
+    ├── TokenRefused                   409   a token cannot be made like this; exit 1 of ``token``
     ├── LogCorrupt                     exit 1 of ``verify log``
     ├── DirectoryRefused               exit 1 of ``user`` and ``directory``: what is wrong with an import, an account
     └── ConfigError                    exit 2 of the command
@@ -174,6 +175,10 @@ class CursorAhead(ConvstoreError):
 
 class SnapshotUnreadable(ConvstoreError):
     """This snapshot was made by another release, or is damaged."""
+
+
+class TokenRefused(ConvstoreError):
+    """A token cannot be made like this; the text says why."""
 
 
 class LogCorrupt(ConvstoreError):

@@ -5,7 +5,7 @@ asks for the revision before it relies on anything.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.resources import files
 
 import asyncpg
@@ -30,7 +30,13 @@ async def lock(conn: Conn) -> None:
 
 
 async def announce(conn: Conn) -> int:
-    """Count a change of the directory and tell all processes, when this transaction commits. Gives the revision."""
+    """Count a change of the directory and tell all processes, when this transaction commits. Gives the revision.
+
+    Ends what no account stands for any more: sessions of accounts that were closed, deleted or got another password,
+    and tokens of deleted accounts.
+    """
+    await conn.execute(_sql.end_void_sessions)
+    await conn.execute(_sql.drop_orphaned_tokens)
     revision: int = await conn.fetchval(_sql.announce, CHANNEL)
     return revision
 
@@ -42,11 +48,18 @@ async def current(conn: Conn | Pool) -> int:
 
 
 class Changes:
-    """Listens on a connection of the pool until stopped, and calls back whenever the directory may have changed."""
+    """Listens on a connection of the pool until stopped, and calls back whenever the directory may have changed.
 
-    def __init__(self, pool: Pool, on_change: Callable[[], None]) -> None:
+    ``others`` are called with what is said on other channels, by the same connection; when that is lost and found
+    again, ``on_change`` stands for whatever was missed there too.
+    """
+
+    def __init__(
+        self, pool: Pool, on_change: Callable[[], None], others: Mapping[str, Callable[[str], None]] | None = None
+    ) -> None:
         self._pool = pool
         self._on_change = on_change
+        self._others = others or {}
         self._task: asyncio.Task[None] | None = None
         self.heard = False
         """Whether every change is heard of: only then may anything be remembered without asking."""
@@ -84,7 +97,8 @@ class Changes:
         async with self._pool.acquire() as conn:
             lost = asyncio.Event()
             conn.add_termination_listener(lambda _conn: lost.set())
-            await conn.add_listener(CHANNEL, self._notified)
+            for channel in (CHANNEL, *self._others):
+                await conn.add_listener(channel, self._notified)
             try:
                 # Whatever changed before the listener was there is caught by starting empty.
                 self._on_change()
@@ -96,7 +110,8 @@ class Changes:
                 self.heard = False
                 self._on_change()
                 if not conn.is_closed():
-                    await conn.remove_listener(CHANNEL, self._notified)
+                    for channel in (CHANNEL, *self._others):
+                        await conn.remove_listener(channel, self._notified)
 
     @staticmethod
     async def _until_lost(conn: Conn, lost: asyncio.Event) -> None:
@@ -111,5 +126,8 @@ class Changes:
                     conn.terminate()  # a polite goodbye would wait for an answer as well
                     raise
 
-    def _notified(self, *_: object) -> None:
-        self._on_change()
+    def _notified(self, _conn: object, _pid: int, channel: str, payload: object) -> None:
+        if (other := self._others.get(channel)) is not None:
+            other(str(payload))
+        else:
+            self._on_change()

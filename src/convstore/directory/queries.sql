@@ -20,6 +20,20 @@ WITH moved AS (
 SELECT revision
   FROM (SELECT revision, pg_notify($1, revision::text) FROM moved) AS told;
 
+-- end_void_sessions --
+-- End the sessions whose account is gone, is closed, or has another password than the one that opened them.
+DELETE FROM session AS s
+ WHERE NOT EXISTS(SELECT
+                    FROM account AS a
+                   WHERE a.id = s.user_id
+                     AND NOT a.disabled
+                     AND s.credential = sha256(convert_to(a.password_hash, 'UTF8')));
+
+-- drop_orphaned_tokens --
+-- Remove the tokens whose account is gone.
+DELETE FROM api_token AS t
+ WHERE NOT EXISTS(SELECT FROM account AS a WHERE a.id = t.user_id);
+
 -- login --
 -- What it takes to let somebody in.
 --   $1 username, in any case
@@ -36,8 +50,15 @@ UPDATE account
    AND (last_login IS NULL OR last_login < now() - interval '1 hour');
 
 -- rehash --
--- Replace the hash of a password that has just been verified, unless it was changed meanwhile.
+-- Replace the hash of a password that has just been verified, unless it was changed meanwhile. It is the same password
+-- still, so the sessions that it opened stay.
 --   $1 user id  $2 hash verified  $3 new hash
+WITH kept AS (
+    UPDATE session
+       SET credential = sha256(convert_to($3, 'UTF8'))
+     WHERE user_id = $1
+       AND credential = sha256(convert_to($2, 'UTF8'))
+)
 UPDATE account
    SET password_hash = $3
  WHERE id = $1

@@ -14,10 +14,12 @@ from importlib.resources import files
 from msgspec import Struct
 
 from convstore.database import Pool
-from convstore.directory import changes, passwords
+from convstore.directory import changes, keyring, passwords
 from convstore.directory.person import Person, UserRef
 from convstore.directory.recent import Recent
+from convstore.directory.sessions import Sessions
 from convstore.directory.throttle import Throttle
+from convstore.directory.tokens import Token, Tokens
 from convstore.domain.uid import Uid, UserId
 from convstore.errors import (
     AccountDisabled,
@@ -58,7 +60,10 @@ class Directory:
     def __init__(self, pool: Pool, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.counted = Logins()
         self._pool = pool
-        self._changes = changes.Changes(pool, self._forget)
+        self._changes = changes.Changes(pool, self._forget, {keyring.CHANNEL: self._ended})
+        self._sessions = Sessions(pool, self._hears, clock=clock)
+        self.tokens = Tokens(pool, self._hears, clock=clock)
+        """The personal access tokens: ``by_token`` lets their holders in."""
         self._throttle = Throttle(clock=clock)
         # Which hash a name and password were found to belong to, by their HMAC under a key that dies with the process.
         self._secret = secrets.token_bytes(32)
@@ -122,6 +127,49 @@ class Directory:
         if person is None:  # deleted between the two questions
             raise BadCredentials
         return person
+
+    async def log_in(self, username: str, password: str, *, idle: float) -> tuple[Person, str]:
+        """Let somebody in as ``authenticate`` does, and give what stands for his password from now on.
+
+        ``by_session`` takes it until it was not used for ``idle`` seconds, or the session ends otherwise.
+
+        Raises:
+            NotAuthenticated, Busy: as ``authenticate``.
+        """
+        # Once more when the hash moved between the two steps: a first login replaces it, on any process.
+        for _ in range(2):
+            person = await self.authenticate(username, password)
+            verified = self._verified.get(self._key(username, password))
+            token = None if verified is None else await self._sessions.open(person.id, verified, idle=idle)
+            if token is not None:
+                return person, token
+            self._logins.drop(username)
+        raise BadCredentials
+
+    async def log_out(self, token: str) -> None:
+        """End a session, in all processes; nothing happens when there is none."""
+        await self._sessions.close(token)
+
+    async def by_session(self, token: str) -> Person:
+        """Give the person whose session this is.
+
+        Raises:
+            BadCredentials: there is no such session, or it has ended.
+        """
+        user_id = await self._sessions.find(token)
+        return await self._allowed(user_id)
+
+    async def by_token(self, secret: str) -> tuple[Person, Token]:
+        """Give the person whose personal access token this is, and what it is for.
+
+        Raises:
+            BadCredentials: there is no such token, or it was revoked or has expired.
+            AccountDisabled: its account may not be used.
+        """
+        token = await self.tokens.find(secret)
+        if token is None:
+            raise BadCredentials
+        return await self._allowed(token.user_id), token
 
     async def person(self, user_id: UserId) -> Person | None:
         """Give one person, disabled or not; None when there is no such account."""
@@ -228,9 +276,27 @@ class Directory:
                 self._forget()
                 self._revision = revision
 
+    async def _allowed(self, user_id: UserId | None) -> Person:
+        person = None if user_id is None else await self.person(user_id)
+        if person is None:
+            raise BadCredentials
+        if person.disabled:
+            raise AccountDisabled
+        return person
+
+    def _hears(self) -> bool:
+        return self._changes.heard
+
+    def _ended(self, payload: str) -> None:
+        key = bytes.fromhex(payload)
+        self._sessions.known.drop(key)
+        self.tokens.known.drop(key)
+
     def _forget(self) -> None:
         # Not the verified passwords: each stands for the hash that it was compared with, which is read again.
         self._epoch += 1
+        self._sessions.known.clear()
+        self.tokens.known.clear()
         self._revision = None
         self._logins.clear()
         self._people.clear()

@@ -13,7 +13,7 @@ from aiohttp.typedefs import Handler
 
 from convstore.backend import Backend
 from convstore.http import routes
-from convstore.http.auth import authenticate
+from convstore.http.auth import admit
 from convstore.http.bodies import admit_body
 from convstore.http.errors import Problem, speak
 from convstore.http.keys import BACKEND, CALLER, FORMAT, HEADERS, PROXIES, REQUEST_ID, SUFFIX, VERSION
@@ -117,8 +117,8 @@ async def _dispatch(request: web.Request) -> web.StreamResponse:
     found = request[_FOUND]
     route = found.route
     # Before anything else is said: whoever is nobody learns nothing, not even which paths there are.
-    if found.api and (route is None or not route.public):
-        request[CALLER] = await authenticate(request)
+    if found.api if route is None else not route.public:
+        await admit(request)
     if route is None and found.allowed:
         raise Problem(
             HTTPStatus.METHOD_NOT_ALLOWED,

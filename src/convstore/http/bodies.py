@@ -84,6 +84,18 @@ async def read_document(request: web.Request, *, malformed: int) -> Document:
     raise _unsupported(request)
 
 
+async def read_json(request: web.Request, decoder: msgspec.json.Decoder[Decoded]) -> Decoded:
+    """Read a JSON document of some other kind.
+
+    Raises:
+        Problem: 415, it is not JSON; 400, it is not what it should be, or there is none.
+        BadText: it holds what cannot be stored.
+    """
+    if not is_json(media_type(request.headers.get("Content-Type", ""))):
+        raise _unsupported(request)
+    return _decoded_json(decoder, await _body(request), 400)
+
+
 async def read_ids(request: web.Request) -> tuple[str, ...]:
     """Read a JSON list of uids, each once, in the order given; empty ones are left out.
 
@@ -91,9 +103,7 @@ async def read_ids(request: web.Request) -> tuple[str, ...]:
         Problem: 415, it is not JSON; 400, it is no list of strings, or there is none.
         BadText: it holds what cannot be stored.
     """
-    if not is_json(media_type(request.headers.get("Content-Type", ""))):
-        raise _unsupported(request)
-    ids = _decoded_json(_ids_decoder, await _body(request), 400)
+    ids = await read_json(request, _ids_decoder)
     return tuple(dict.fromkeys(uid for uid in ids or () if uid))
 
 

@@ -34,6 +34,7 @@ STATUSES: Mapping[type[errors.ConvstoreError], tuple[int, str | None]] = {
     errors.BadCredentials: (401, None),
     errors.AccountDisabled: (401, None),
     errors.AccountLocked: (401, None),
+    errors.TokenRefused: (409, CONFLICT),
     errors.KeyReused: (422, None),
     errors.Busy: (503, None),
     errors.NotReady: (503, None),

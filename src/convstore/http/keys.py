@@ -6,6 +6,7 @@ from aiohttp import web
 
 from convstore.backend import Backend
 from convstore.directory import Person
+from convstore.http.entry import Entry
 from convstore.http.negotiation import Format
 
 BACKEND = web.AppKey("backend", Backend)
@@ -15,6 +16,9 @@ PROXIES: web.AppKey[tuple[IPv4Network | IPv6Network, ...]] = web.AppKey("proxies
 
 # Who asks. Set before the handler runs, on every route but the public ones.
 CALLER = web.RequestKey("caller", Person)
+
+# How he came in. Set with it.
+ENTRY = web.RequestKey("entry", Entry)
 
 # What to answer in. Set before the handler runs, and before anything can fail.
 FORMAT = web.RequestKey("format", Format)

@@ -22,7 +22,7 @@ def api_url(request: web.Request) -> str:
 
 def context_url(request: web.Request) -> str:
     """Give the address of this server with its context path: ``https://host/demo``."""
-    return _origin(request) + request.app[BACKEND].settings.context_path
+    return origin(request) + request.app[BACKEND].settings.context_path
 
 
 def networks(addresses: Iterable[str]) -> tuple[IPv4Network | IPv6Network, ...]:
@@ -37,7 +37,7 @@ def networks(addresses: Iterable[str]) -> tuple[IPv4Network | IPv6Network, ...]:
         raise ConfigError(f"trusted-proxies: {error}") from error
 
 
-def _origin(request: web.Request) -> str:
+def origin(request: web.Request) -> str:
     """Give scheme, host and port; ``X-Forwarded-*`` is believed only from a configured proxy (contract section 9.1)."""
     scheme, host = request.scheme, request.host
     if _through_proxy(request):
