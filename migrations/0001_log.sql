@@ -231,33 +231,41 @@ BEGIN
            AND n.grp <> ALL (stale_groups);
     END IF;
 
-    WITH fresh AS MATERIALIZED (
-        SELECT base_position + row_number() OVER (ORDER BY n.ord) AS position,
-               n.stream, n.version, n.type, n.data, n.meta
+    -- Rarely: leave only what is fresh, so that the statements below need not ask.
+    IF cardinality(stale_groups) > 0 THEN
+        SELECT array_agg(n.stream), array_agg(n.version), array_agg(n.reaches)
+          INTO streams, stream_versions, stream_reaches
+          FROM unnest(stream_groups, streams, stream_versions, stream_reaches) AS n (grp, stream, version, reaches)
+         WHERE n.grp <> ALL (stale_groups);
+        SELECT array_agg(n.stream ORDER BY n.ord), array_agg(n.version ORDER BY n.ord), array_agg(n.type ORDER BY n.ord),
+               array_agg(n.data ORDER BY n.ord), array_agg(n.meta ORDER BY n.ord)
+          INTO event_streams, event_versions, event_types, event_data, event_meta
           FROM unnest(event_groups, event_streams, event_versions, event_types, event_data, event_meta)
                WITH ORDINALITY AS n (grp, stream, version, type, data, meta, ord)
-         WHERE n.grp <> ALL (stale_groups)
-    ), recorded AS (
-        INSERT INTO event (partition, position, stream, version, type, data, meta, recorded_at)
-        SELECT of_partition, f.position, f.stream, f.version, f.type, f.data::json, f.meta::json, batch_time
-          FROM fresh f
-    )
-    SELECT count(*),
-           sha256(last_hash || string_agg(
-               event_bytes(of_partition, f.position, f.stream, f.version, f.type, batch_time, f.data, f.meta),
-               ''::bytea ORDER BY f.position
-           ))
-      INTO written, new_hash
-      FROM fresh f;
+         WHERE n.grp <> ALL (stale_groups);
+    END IF;
+    written := coalesce(cardinality(event_data), 0);
     IF written = 0 THEN
         RETURN;
     END IF;
 
+    INSERT INTO event (partition, position, stream, version, type, data, meta, recorded_at)
+    SELECT of_partition, base_position + n.ord, n.stream, n.version, n.type, n.data::json, n.meta::json, batch_time
+      FROM unnest(event_streams, event_versions, event_types, event_data, event_meta)
+           WITH ORDINALITY AS n (stream, version, type, data, meta, ord);
+    SELECT sha256(last_hash || string_agg(
+               event_bytes(
+                   of_partition, base_position + n.ord, n.stream, n.version, n.type, batch_time, n.data, n.meta
+               ),
+               ''::bytea ORDER BY n.ord
+           ))
+      INTO new_hash
+      FROM unnest(event_streams, event_versions, event_types, event_data, event_meta)
+           WITH ORDINALITY AS n (stream, version, type, data, meta, ord);
     INSERT INTO stream AS s (partition, stream, version)
     SELECT of_partition, n.stream, n.reaches
-      FROM unnest(stream_groups, streams, stream_versions, stream_reaches) AS n (grp, stream, version, reaches)
+      FROM unnest(streams, stream_versions, stream_reaches) AS n (stream, version, reaches)
      WHERE n.reaches > n.version
-       AND n.grp <> ALL (stale_groups)
     ON CONFLICT (partition, stream) DO UPDATE
        SET version = excluded.version;
     INSERT INTO batch (partition, first_position, last_position, id, recorded_at, hash)

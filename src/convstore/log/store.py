@@ -170,7 +170,7 @@ class Store:
             raise ValueError("no commands")
         _check_text(*(command.conversation_id for command in commands))
         partition = self.partition_of(commands[0].conversation_id)
-        for command in commands:
+        for command in commands[1:]:
             if self.partition_of(command.conversation_id) != partition:
                 raise ValueError("commands of one submit concern one partition")
         if key is not None:
