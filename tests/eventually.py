@@ -6,7 +6,7 @@ from typing import Any
 
 
 async def eventually(holds: Callable[[], Any], *, within: float = 20) -> Any:
-    """Ask again until the answer is true, and give it; an awaitable is awaited. Raises TimeoutError after ``within`` s."""
+    """Ask until the answer is true, and give it; an awaitable is awaited. TimeoutError after ``within`` seconds."""
     async with asyncio.timeout(within):
         while True:
             answer = holds()

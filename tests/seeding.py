@@ -55,7 +55,9 @@ async def tell(conn: Conn, *told: Told, conversation: Uid = CONVERSATION, partit
     version = await conn.fetchval(
         "SELECT version FROM stream WHERE partition = $1 AND stream = $2", partition, conversation
     )
-    return await append(conn, [(conversation, event) for event in history(*told, after=version or 0)], partition=partition)
+    return await append(
+        conn, [(conversation, event) for event in history(*told, after=version or 0)], partition=partition
+    )
 
 
 def people(number: int, first: int = 0) -> tuple[UserId, ...]:

@@ -40,7 +40,7 @@ KEYS: Final = uuid.UUID("6d3f4c1e-7a0b-5c55-9f0e-2f6c6a1de7b4")
 
 
 def key_of(conversation_id: Uid, user_id: UserId, version: int) -> uuid.UUID:
-    """Give the key of the copy that a person got by the event of this version: UUID version 5, the same at each replay."""
+    """Give the key of the copy that a person got by the event of this version: a UUID, the same at each replay."""
     name = f"{conversation_id}/{user_id}/{version}".encode()
     # uuid.uuid5 does the same in three times the time; 100,000 people may be added at once.
     return uuid.UUID(bytes=sha1(KEYS.bytes + name, usedforsecurity=False).digest()[:16], version=5)
@@ -115,7 +115,7 @@ class _Conversation:
         self.by_another = 0
         self.copies: dict[UserId, _Copy] = {}
 
-    def take(self, recorded: Recorded) -> None:
+    def take(self, recorded: Recorded) -> None:  # noqa: C901, PLR0912, PLR0915 - one plain branch per event
         """Take one more event in."""
         event = recorded.event
         match event:

@@ -4,12 +4,13 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import pytest
+from engines import MakeEngine
 
 from convstore.database import Conn, Pool, connect, open_pool
 from convstore.engine import Engine
 from convstore.log.store import Store
-from engines import MakeEngine
 from rebuilt import assert_rebuilt_equals_live
+
 
 @pytest.fixture
 async def store(pool: Pool) -> AsyncIterator[Store]:

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from engines import MakeEngine, MakeStore
 
 from convstore.database import Conn, Pool, open_pool
 from convstore.domain.uid import Uid
@@ -12,9 +13,19 @@ from convstore.log.store import Store
 from eventually import eventually
 from rebuilt import assert_rebuilt_equals_live
 from seeding import people, tell
-from words import ANN, BOB, CID, CONVERSATION, OTHER_CONVERSATION, mark_read, participants_added, posted, reply, send_message, started
-
-from engines import MakeEngine, MakeStore
+from words import (
+    ANN,
+    BOB,
+    CID,
+    CONVERSATION,
+    OTHER_CONVERSATION,
+    mark_read,
+    participants_added,
+    posted,
+    reply,
+    send_message,
+    started,
+)
 
 
 async def _unread(pool: Pool) -> set[str]:
@@ -88,14 +99,18 @@ async def test_another_takes_over_when_the_engine_at_work_stops(
 async def test_a_holder_who_does_nothing_loses_the_lease_when_it_runs_out(
     store: Store, owner: Conn, make_engine: MakeEngine
 ) -> None:
-    await owner.execute("UPDATE checkpoint SET owner = 'elsewhere/1/dead', epoch = 7, lease_until = now() + interval '1 s'")
+    await owner.execute(
+        "UPDATE checkpoint SET owner = 'elsewhere/1/dead', epoch = 7, lease_until = now() + interval '1 s'"
+    )
     outcome = await store.submit([send_message(BOB)], Meta())
     engine = await make_engine()
     await _taken_in(engine, outcome.position)
     assert {8} == {row["epoch"] for row in await owner.fetch("SELECT epoch FROM checkpoint")}
 
 
-async def test_an_idle_holder_keeps_the_lease_without_writing(engine: Engine, owner: Conn, make_engine: MakeEngine) -> None:
+async def test_an_idle_holder_keeps_the_lease_without_writing(
+    engine: Engine, owner: Conn, make_engine: MakeEngine
+) -> None:
     await eventually(lambda: all(status.mine for status in engine.status()))
     await owner.execute("UPDATE checkpoint SET lease_until = now() - interval '1 hour'")
     before = await owner.fetch("SELECT *, xmin::text FROM checkpoint ORDER BY projection")
@@ -107,10 +122,14 @@ async def test_an_idle_holder_keeps_the_lease_without_writing(engine: Engine, ow
     assert before == await owner.fetch("SELECT *, xmin::text FROM checkpoint ORDER BY projection")
 
 
-async def test_a_holder_who_was_overtaken_changes_nothing(engine: Engine, store: Store, owner: Conn, pool: Pool) -> None:
+async def test_a_holder_who_was_overtaken_changes_nothing(
+    engine: Engine, store: Store, owner: Conn, pool: Pool
+) -> None:
     first = await store.submit([send_message(BOB)], Meta())
     assert await engine.wait(first.partition, first.position)
-    await owner.execute("UPDATE checkpoint SET owner = 'elsewhere/1/new', epoch = 50, lease_until = now() + interval '2 s'")
+    await owner.execute(
+        "UPDATE checkpoint SET owner = 'elsewhere/1/new', epoch = 50, lease_until = now() + interval '2 s'"
+    )
     outcome = await store.submit([reply(by=BOB)], Meta())
     await eventually(lambda: {"elsewhere/1/new"} == {status.owner for status in engine.status()})
     assert {first.position} == {row["position"] for row in await owner.fetch("SELECT position FROM checkpoint")}
@@ -123,7 +142,9 @@ async def test_a_holder_who_was_overtaken_changes_nothing(engine: Engine, store:
 async def test_the_engine_goes_on_when_its_connections_are_cut(engine: Engine, store: Store, owner: Conn) -> None:
     for n in range(30):
         uid = Uid(f"Conversati{n % 10}")
-        outcome = await store.submit([reply(conversation=uid) if n >= 10 else send_message(BOB, conversation=uid)], Meta())
+        outcome = await store.submit(
+            [reply(conversation=uid) if n >= 10 else send_message(BOB, conversation=uid)], Meta()
+        )
         if n % 5 == 0:
             await owner.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -161,9 +182,8 @@ async def test_a_conversation_of_a_hundred_thousand_people(engine: Engine, pool:
         assert await engine.wait(0, position, timeout=60)
         position = await tell(conn, posted(by=everybody[0]), posted(by=ANN))
         assert await engine.wait(0, position, timeout=60)
-    assert (100_001, 100_001) == tuple(
-        await pool.fetchrow("SELECT count(*), count(*) FILTER (WHERE message_count = 3 AND unread) FROM inbox_v1")
-    )
+    assert 100_001 == await pool.fetchval("SELECT count(*) FROM inbox_v1")
+    assert 100_001 == await pool.fetchval("SELECT count(*) FROM inbox_v1 WHERE message_count = 3 AND unread")
     assert 100_001 == await pool.fetchval("SELECT sum(unread) FROM inbox_count_v1")
 
 

@@ -1,6 +1,9 @@
 """A read model that meets an event it cannot take in stops, says so, and goes on after the fix or an audited skip."""
 
+from functools import partial
+
 import pytest
+from engines import MakeEngine
 
 from convstore.database import Conn, Pool
 from convstore.engine import Engine, ProjectionStatus
@@ -9,8 +12,6 @@ from convstore.log.recorded import Meta
 from convstore.log.store import Store
 from eventually import eventually
 from words import ANN, BOB, CONVERSATION, reply, send_message
-
-from engines import MakeEngine
 
 _POISON = "poison"
 _REFUSE = f"ALTER TABLE thread_v1 ADD CONSTRAINT no_poison CHECK (text <> '{_POISON}')"
@@ -110,7 +111,9 @@ async def test_an_event_is_skipped_when_somebody_says_so(engine: Engine, store: 
     await owner.execute(_ACCEPT)
 
 
-async def test_only_what_stands_in_the_way_can_be_skipped(engine: Engine, store: Store, owner: Conn, pool: Pool) -> None:
+async def test_only_what_stands_in_the_way_can_be_skipped(
+    engine: Engine, store: Store, owner: Conn, pool: Pool
+) -> None:
     await owner.execute(_REFUSE)
     await _talk(store)
     await eventually(lambda: pool.fetchval("SELECT stopped FROM checkpoint WHERE projection = 'thread_v1'"))
@@ -139,14 +142,16 @@ async def test_what_cannot_be_decoded_stops_all_and_can_be_skipped(
     assert {3} == {status.position for status in engine.status()}
     assert all("position 4 cannot be read: LogCorrupt" in (status.stopped or "") for status in engine.status())
     for name in names:
-        await eventually(lambda name=name: pool.fetchval("SELECT stopped FROM checkpoint WHERE projection = $1", name))
+        await eventually(partial(pool.fetchval, "SELECT stopped FROM checkpoint WHERE projection = $1", name))
         async with pool.acquire() as conn:
             await skip(conn, name, 0, 4, by="admin")
     await eventually(lambda: all(status.position == outcome.position for status in engine.status()))
     assert 2 == await pool.fetchval("SELECT count(*) FROM thread_v1")
 
 
-async def test_a_checkpoint_ahead_of_the_log_stops(pool: Pool, store: Store, owner: Conn, make_engine: MakeEngine) -> None:
+async def test_a_checkpoint_ahead_of_the_log_stops(
+    pool: Pool, store: Store, owner: Conn, make_engine: MakeEngine
+) -> None:
     first = await make_engine()
     outcome = await store.submit([send_message(BOB)], Meta())
     assert await first.wait(0, outcome.position, timeout=20)

@@ -99,7 +99,9 @@ async def test_names_and_groups_of_today_do_not_change_what_was(
     engine: Engine, store: Store, dsn: str, owner: Conn
 ) -> None:
     await owner.execute(
-        "INSERT INTO account (id, username, first_name, surname, uuid) VALUES ($1, 'bob', 'Bob', 'B', gen_random_uuid())", BOB
+        "INSERT INTO account (id, username, first_name, surname, uuid)"
+        " VALUES ($1, 'bob', 'Bob', 'B', gen_random_uuid())",
+        BOB,
     )
     await owner.execute("INSERT INTO user_group (id, name) VALUES ('FeedbackGr1', 'Help desk')")
     await owner.execute("INSERT INTO user_group_member (group_id, user_id) VALUES ('FeedbackGr1', $1)", BOB)

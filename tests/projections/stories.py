@@ -72,7 +72,12 @@ _common: dict[str, Any] = {
     "actor": st.builds(_actor, _people, st.sampled_from((3, 3, 3, 2, 1))),
 }
 _message = {"message_id": st.just(Uid("MessageUid1")), "text": st.just("Hello")}
-_start = {**_common, **_message, "subject": st.just("Stocks"), "recipients": st.lists(_people, min_size=3, unique=True).map(tuple)}
+_start = {
+    **_common,
+    **_message,
+    "subject": st.just("Stocks"),
+    "recipients": st.lists(_people, min_size=3, unique=True).map(tuple),
+}
 _read = st.builds(MarkRead, reader=_people, up_to=st.none() | st.integers(1, 20), **_common)
 _reply = st.builds(Reply, **_common, **_message)
 _reply_internally = st.builds(
@@ -84,8 +89,8 @@ _unread = st.builds(MarkUnread, reader=_people, **_common)
 
 # What happens often stands more than once.
 _KINDS: tuple[st.SearchStrategy[ConversationCommand], ...] = (
-    *[_read, _reply] * 6,
-    *[_add, _remove, _unread, _reply_internally] * 3,
+    *(_read, _reply) * 6,
+    *(_add, _remove, _unread, _reply_internally) * 3,
     st.builds(SendMessage, **_start),
     st.builds(SendTicket, **_start),
     st.builds(SendSystemMessage, sender=st.none() | _people, **_start),

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from stories import Story, cuts, stories
 
 from convstore.database import SERVER_ROLE, Conn, connect
 from convstore.log.recorded import Recorded
 from convstore.projections import discover
-from stories import Story, cuts, stories
 
 Tables = dict[str, list[dict[str, Any]]]
 

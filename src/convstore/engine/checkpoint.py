@@ -1,8 +1,8 @@
 """Checkpoints: how far a read model has come in a partition, on which history of the log, and who may move it.
 
-A checkpoint is moved in the transaction that changes the tables, and only by the holder of its lease: each holder has an
-epoch of its own, and a move names it. So an event has its effect exactly once, whatever dies when; a holder that only
-believes to be one changes nothing.
+A checkpoint is moved in the transaction that changes the tables, and only by the holder of its lease: each holder has
+an epoch of its own, and a move names it. So an event has its effect exactly once, whatever dies when; a holder that
+only believes to be one changes nothing.
 """
 
 from datetime import datetime

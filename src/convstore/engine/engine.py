@@ -16,6 +16,7 @@ from convstore.engine.faults import described, is_transient
 from convstore.engine.feed import Source
 from convstore.engine.listener import Listener
 from convstore.engine.owner import new_owner
+from convstore.engine.page import SETTINGS
 from convstore.engine.progress import Progress
 from convstore.engine.runner import Runner
 from convstore.engine.status import ProjectionStatus
@@ -74,11 +75,7 @@ class Engine:
             server_settings=settings(
                 role=SERVER_ROLE,
                 application="convstore engine",
-                # Read models are derived: what a crash takes away is replayed from the log, where checkpoints point to.
-                synchronous_commit="off",
-                # The statements take arrays, whose length the planner guesses; on a small or new table it would rather
-                # read all of it, and a plan, once kept, stays (findings.md section 4.2).
-                enable_seqscan="off",
+                **SETTINGS,
             ),
             # Nothing is left on a connection that the next runner would have to be kept from.
             reset=_leave_as_is,
@@ -127,23 +124,17 @@ class Engine:
             await asyncio.wait_for(self._pool.close(), _PATIENCE)
         self._pool = None
 
-    async def wait(self, partition: int, position: int, timeout: float = 1.0) -> bool:  # noqa: ASYNC109 - bounded wait is the point
+    async def wait(self, partition: int, position: int, timeout: float = 1.0) -> bool:  # noqa: ASYNC109 - answers False
         """Wait until all read models have taken this position in; true if they have, false after ``timeout`` seconds.
 
         False at once when one of them is known to stand still, or to be more than a second behind.
         """
-        waiting: list[asyncio.Future[bool]] = []
-        for progress in self._by_partition[partition]:
-            if progress.position < position:
-                if progress.hopeless:
-                    for future in waiting:
-                        future.cancel()
-                    return False
-                waiting.append(progress.wait(position))
-                if not progress.local:
-                    self._look_soon()
-        if not waiting:
-            return True
+        behind = [progress for progress in self._by_partition[partition] if progress.position < position]
+        if any(progress.hopeless for progress in behind):
+            return False
+        waiting = [progress.wait(position) for progress in behind]
+        if not all(progress.local for progress in behind):
+            self._look_soon()
         try:
             async with asyncio.timeout(timeout):
                 for future in waiting:
@@ -210,7 +201,7 @@ class Engine:
         self._look_now.set()
 
     async def _keep_looking(self) -> None:
-        """Look at the checkpoints: every second, in case something was not heard; often while somebody waits for others."""
+        """Look at the checkpoints: every second, in case something was not heard; often while others are waited for."""
         while not self._end.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._look_now.wait(), _LOOK)

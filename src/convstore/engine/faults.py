@@ -28,14 +28,14 @@ def is_transient(error: BaseException) -> bool:
         code = error.sqlstate or ""
         return code.startswith(_TRANSIENT_CLASSES) or code in _TRANSIENT_CODES
     if isinstance(error, ValueError):
-        # asyncpg's DataError is an InterfaceError too, but says that a parameter does not fit: trying again will not help.
+        # asyncpg's DataError is an InterfaceError too, but says that a parameter does not fit: it will not fit later.
         return False
     # InternalClientError is what asyncpg says when the server's process was killed under it (findings.md section 1.4).
     return isinstance(error, (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError))
 
 
 def described(error: BaseException) -> str:
-    """Name an error by its class and where it was raised, or by its SQLSTATE; never by its text, which may quote data."""
+    """Name an error by its class and its SQLSTATE or where it was raised; not by its text, which may quote data."""
     name = type(error).__name__
     if isinstance(error, asyncpg.PostgresError):
         return f"{name} (SQLSTATE {error.sqlstate})"

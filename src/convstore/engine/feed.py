@@ -1,17 +1,22 @@
-"""Gives a runner or a replay the next page of a partition: from memory when it can, else from the log, reading ahead."""
+"""Gives a runner or a replay the next page of a partition: from memory if it can, else from the log, reading ahead."""
 
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from convstore.database import Conn
 from convstore.engine.faults import ProjectionStopped, described, is_transient
-from convstore.engine.page import EVENTS, cut
+from convstore.engine.page import EVENTS, cut, weight
 from convstore.log.read import read_partition
 from convstore.log.recorded import Recorded
 
 Borrow: TypeAlias = Callable[[], AbstractAsyncContextManager[Conn]]
+
+# The first page read has so many events. While pages come full they grow, up to EVENTS, as long as they take about so
+# many bytes of memory: two are held at once, one read ahead, and there may be as many feeds as partitions and models.
+_FIRST_LIMIT: Final = 1_000
+_BYTES: Final = 6_000_000
 
 
 class Source(Protocol):
@@ -26,17 +31,17 @@ class Source(Protocol):
         """Whom it tells of each batch: partition and position."""
 
     def recent(self, partition: int, after: int, limit: int) -> Sequence[Recorded] | None:
-        """Give the events after a position, at most so many, if this process appended them lately; None if it cannot."""
+        """Give the events after a position, at most so many, if this process appended them lately; else None."""
 
 
 class Feed:
     """The pages of one partition, in order. Reads ahead while pages come full: then there is more, and it is wanted."""
 
-    def __init__(self, borrow: Borrow, partition: int, source: Source | None = None, *, events: int = EVENTS) -> None:
+    def __init__(self, borrow: Borrow, partition: int, source: Source | None = None) -> None:
         self._borrow = borrow
         self._partition = partition
         self._source = source
-        self._events = events
+        self._limit = _FIRST_LIMIT
         self._rest: Sequence[Recorded] = ()
         self._ahead: asyncio.Task[list[Recorded]] | None = None
         self._ahead_of = 0
@@ -44,8 +49,8 @@ class Feed:
     async def next(self, after: int, until: int, left_out: frozenset[int]) -> tuple[Sequence[Recorded], int]:
         """Give some events after a position, up to another at most, in order; and the position that one is at then.
 
-        It is ``after`` again when there are none. Those left out are stepped over, one at a time with an empty page, and
-        not even read: they may be ones that cannot be decoded.
+        It is ``after`` again when there are none. Those left out are stepped over, one at a time with an empty page,
+        and not even read: they may be ones that cannot be decoded.
 
         Raises:
             ProjectionStopped: the next one cannot be decoded.
@@ -78,7 +83,7 @@ class Feed:
         return self._rest if self._rest and self._rest[0].position == after + 1 else ()
 
     def _recent(self, after: int) -> Sequence[Recorded]:
-        events = self._source.recent(self._partition, after, self._events) if self._source is not None else None
+        events = self._source.recent(self._partition, after, EVENTS) if self._source is not None else None
         return events if events and events[0].position == after + 1 else ()
 
     async def _read(self, after: int) -> Sequence[Recorded]:
@@ -92,14 +97,15 @@ class Feed:
                 await asyncio.gather(ahead, return_exceptions=True)
         # Nothing ahead then does not mean nothing now.
         events = events or await self._read_some(after)
-        if len(events) == self._events:
+        if len(events) >= self._limit:
+            self._limit = max(1, min(EVENTS, self._limit * 4, len(events) * _BYTES // weight(events)))
             self._ahead_of = events[-1].position
             self._ahead = asyncio.create_task(self._read_some(self._ahead_of))
         return events
 
     async def _read_some(self, after: int) -> list[Recorded]:
         """Read a page, a smaller one when an event in it cannot be decoded: what comes before it is still given."""
-        limit = self._events
+        limit = self._limit
         while True:
             try:
                 async with self._borrow() as conn:

@@ -60,7 +60,7 @@ class Listener:
         return len(self._peers)
 
     def say(self, projection: str, partition: int, position: int) -> None:
-        """Tell other processes how far a checkpoint has come; they hear of the last such step only, if many come at once."""
+        """Tell other processes how far a checkpoint has come: of the last such step only, when many come at once."""
         if self._peers:
             self._positions[projection, partition] = position
             self._something.set()
@@ -116,7 +116,7 @@ class Listener:
         self._positions.clear()
         if words and not conn.is_closed():
             # A transaction of its own, so that no reader waits for what NOTIFY waits for: the lock of other commits.
-            await conn.execute(f"SELECT pg_notify('{TAKEN_IN}', word) FROM unnest($1::text[]) AS word", words)
+            await conn.execute("SELECT pg_notify($1, word) FROM unnest($2::text[]) AS word", TAKEN_IN, words)
 
     def _hear_appended(self, _conn: Any, _pid: int, _channel: str, payload: object) -> None:
         partition, _, position = str(payload).partition(":")

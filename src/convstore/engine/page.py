@@ -5,21 +5,38 @@ from collections.abc import Sequence
 from typing import Final
 
 from convstore.database import Conn
-from convstore.domain.events import ParticipantsAdded
+from convstore.domain.events import MessagePosted, ParticipantsAdded
 from convstore.engine.checkpoint import Held, move
 from convstore.log.recorded import Recorded
 from convstore.projections import Change, Projection
 
-# Events taken in by one transaction at most: beyond, pages grow in memory and time and gain nothing.
-EVENTS: Final = 2_000
+# Of the connections that take events in.
+SETTINGS: Final = {
+    # Read models are derived: what a crash takes away is replayed from the log, from where their checkpoints then are.
+    "synchronous_commit": "off",
+    # The statements take arrays, whose length the planner does not know, and look rows up by their keys. Left to itself
+    # it would read whole tables and indexes while they are small, and keep that plan while they grow
+    # (findings.md section 4.2).
+    "enable_seqscan": "off",
+    "enable_mergejoin": "off",
+    "enable_hashjoin": "off",
+    "enable_bitmapscan": "off",
+}
+
+# Events taken in by one transaction at most. The more, the less often a row is written that changes often, which is
+# what catching up costs most (bench/catch_up.py); but the lease must not run out meanwhile.
+EVENTS: Final = 10_000
 # People added by one transaction at most (and at least one event): each becomes a row.
 _PEOPLE: Final = 100_000
 # A fold of more than so many rows would keep the server's other requests waiting: it runs in a thread.
 _LONG: Final = 1_000
+# Roughly, for ``weight``: an event without its text, and the id of one person.
+_BYTES_OF_EVENT: Final = 500
+_BYTES_OF_PERSON: Final = 68
 
 
 def cut(events: Sequence[Recorded]) -> Sequence[Recorded]:
-    """Give the first of these events, as many as one transaction should take in: all, unless they add very many people."""
+    """Give the first of these events, as many as one transaction should take in: all, unless they add many people."""
     people = 0
     for count, recorded in enumerate(events):
         if isinstance(recorded.event, ParticipantsAdded):
@@ -27,6 +44,20 @@ def cut(events: Sequence[Recorded]) -> Sequence[Recorded]:
             if people > _PEOPLE and count:
                 return events[:count]
     return events
+
+
+def weight(events: Sequence[Recorded]) -> int:
+    """Estimate the memory that events take, in bytes."""
+    total = 0
+    for recorded in events:
+        event = recorded.event
+        if isinstance(event, MessagePosted):
+            total += _BYTES_OF_EVENT + len(event.text or "")
+        elif isinstance(event, ParticipantsAdded):
+            total += _BYTES_OF_EVENT + _BYTES_OF_PERSON * len(event.participants)
+        else:
+            total += _BYTES_OF_EVENT
+    return total
 
 
 async def take_in(conn: Conn, projection: Projection, held: Held, events: Sequence[Recorded], position: int) -> None:

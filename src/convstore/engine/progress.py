@@ -16,7 +16,7 @@ _WINDOW = 5.0
 
 
 class Progress:
-    """How far a read model has come in a partition. Waiters are futures: nobody polls for what this process does itself.
+    """How far a read model has come in a partition. Waiters are futures: nobody polls for what this process does.
 
     ``local`` tells whether this process moves it, so that ``reached`` is called at every step; otherwise what is known
     comes from other processes' notifications and from looking.
@@ -79,7 +79,7 @@ class Progress:
         self.head = max(self.head, position)
 
     def behind(self, seconds: float | None) -> None:
-        """Note how long ago the oldest event was recorded that this process has yet to take in, None if there is none."""
+        """Note how long ago the oldest event was recorded that is yet to be taken in here, None if there is none."""
         self._behind_since = None if seconds is None else time.monotonic() - seconds
 
     def took_in(self, position: int, events: int) -> None:

@@ -14,16 +14,13 @@ import asyncpg
 from convstore.database import SCHEMA, Conn, Pool, settings
 from convstore.engine.checkpoint import Held, look, skips
 from convstore.engine.feed import Feed
-from convstore.engine.page import take_in
+from convstore.engine.page import SETTINGS, take_in
 from convstore.engine.tables import create_tables
 from convstore.log.read import heads
 from convstore.projections import Projection
 
 # Told of events done and of all there are to do.
 Advance: TypeAlias = Callable[[int, int], None]
-
-# A replay's page: larger than a live one, for a row that changes often is then written less often.
-_EVENTS = 5_000
 
 
 async def replay_into(dsn: str, projection: Projection, schema: str, progress: Advance | None = None) -> dict[int, int]:
@@ -38,7 +35,7 @@ async def replay_into(dsn: str, projection: Projection, schema: str, progress: A
 
 
 class Shadow:
-    """A read model's tables beside the live ones. ``conn`` works on them; ``borrow`` lends connections to read the log."""
+    """A read model's tables beside the live ones. ``conn`` works on them, ``borrow`` lends connections to the log."""
 
     def __init__(self, pool: Pool, conn: Conn, projection: Projection, schema: str) -> None:
         self.borrow = pool.acquire
@@ -47,7 +44,7 @@ class Shadow:
         self.schema = schema
 
     async def replay(self, ends: Mapping[int, int], progress: Advance | None = None) -> dict[int, int]:
-        """Take the log in up to these positions, by partition, and give the positions reached: these, or further ones."""
+        """Take the log in up to these positions, by partition; give the positions reached: these, or later ones."""
         held = {
             row.partition: Held(
                 projection=row.projection, partition=row.partition, position=row.position, epoch=row.epoch
@@ -59,7 +56,7 @@ class Shadow:
         for partition, end in ends.items():
             here = held[partition]
             left_out = await skips(self.conn, self.projection.id, partition)
-            feed = Feed(self.borrow, partition, events=_EVENTS)
+            feed = Feed(self.borrow, partition)
             try:
                 while here.position < end:
                     before = here.position
@@ -94,9 +91,8 @@ async def open_shadow(
             role=None,
             application="convstore rebuild",
             search_path=f"{schema}, {SCHEMA}",
-            # As for the live runners (engine.py): what is derived may be lost, and plans must not depend on statistics.
-            synchronous_commit="off",
-            enable_seqscan="off",
+            # As for the live runners.
+            **SETTINGS,
         ),
     )
     try:
@@ -105,7 +101,9 @@ async def open_shadow(
             if fleeting:
                 await conn.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
             await conn.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
-            await conn.execute(f"CREATE TABLE IF NOT EXISTS {schema}.checkpoint (LIKE {SCHEMA}.checkpoint INCLUDING ALL)")
+            await conn.execute(
+                f"CREATE TABLE IF NOT EXISTS {schema}.checkpoint (LIKE {SCHEMA}.checkpoint INCLUDING ALL)"
+            )
             await create_tables(conn, projection, schema)
             if fleeting:
                 for table in projection.tables:

@@ -1,4 +1,4 @@
-"""Carries one partition of the log into one read model, while this process has the lease; looks on while another has it."""
+"""Carries one partition of the log into one read model while this process has the lease; looks on while others do."""
 
 import asyncio
 import contextlib
@@ -28,7 +28,9 @@ _LONGEST_PAUSE: Final = 5.0
 _GRACE: Final = 0.5
 
 
-class _Poison(Exception):  # noqa: N818 - carries what failed and why from the bisection to the stop
+class _Poison(Exception):
+    """Carries what failed, and why, from the search for it to the stop."""
+
     def __init__(self, recorded: Recorded, cause: Exception) -> None:
         super().__init__()
         self.recorded = recorded
@@ -38,8 +40,8 @@ class _Poison(Exception):  # noqa: N818 - carries what failed and why from the b
 class Runner:
     """One read model in one partition, for as long as the process lives.
 
-    ``took_in`` is told of every step that this process made, so that others learn of it; ``age`` gives the seconds since
-    an event was recorded, by the database's clock.
+    ``took_in`` is told of every step that this process made, so that others learn of it; ``age`` gives the seconds
+    since an event was recorded, by the database's clock.
     """
 
     def __init__(
@@ -191,7 +193,7 @@ class Runner:
         return True
 
     def _may_have(self, seen: Seen) -> bool:
-        """Judge whether the lease may be taken: it is free, or its holder is dead or has left work undone for too long."""
+        """Judge whether the lease may be taken: it is free, or its holder is dead or left work undone for too long."""
         if seen.stopped is not None and not self._tries_stopped:
             return False
         if seen.owner in ("", self._owner) or is_gone(seen.owner):
@@ -206,7 +208,7 @@ class Runner:
         return time.monotonic() - self._idle_since >= _GRACE
 
     async def _stop(self, reason: str) -> None:
-        """Stand still until somebody says to go on: in memory at once, in the checkpoint as soon as that can be written."""
+        """Stand still until somebody says to go on: in memory at once, in the checkpoint when it can be written."""
         log.error("projection.stopped", projection=self._projection.id, partition=self._partition, reason=reason)
         self._progress.stop(reason)
         await self._feed.close()

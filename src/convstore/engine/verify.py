@@ -33,7 +33,7 @@ class Difference(Struct, frozen=True):
     columns: tuple[str, ...] = ()
 
 
-class NoCheckpoint(ConvstoreError):  # noqa: N818 - named like its neighbours in errors.py
+class NoCheckpoint(ConvstoreError):
     """A read model has no tables in this database: run 'convstore migrate'."""
 
 
@@ -67,7 +67,8 @@ async def _compare(shadow: Shadow, progress: Advance | None) -> list[Difference]
     await transaction.start()
     try:
         await shadow.replay(await _live_positions(conn, projection))
-        await conn.execute("SET LOCAL enable_seqscan = on")
+        # Here whole tables are read, other than for taking events in.
+        await conn.execute("SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on")
         return [
             difference for table in projection.tables for difference in await _differences(shadow, projection, table)
         ]
