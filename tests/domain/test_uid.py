@@ -40,9 +40,13 @@ def test_the_words_of_paths_that_have_the_form_of_a_uid_are_reserved() -> None:
 
 
 def test_no_reserved_word_becomes_a_uid(monkeypatch: pytest.MonkeyPatch) -> None:
-    letters = iter("attachments" + "ZjHHSjyyeJ2")
-    monkeypatch.setattr("convstore.domain.uid.secrets.choice", lambda _alphabet: next(letters))
-    assert new_uid() == "ZjHHSjyyeJ2"
+    drawn = iter((1, 1, 2))
+    monkeypatch.setattr("convstore.domain.uid.secrets.randbelow", lambda _below: next(drawn))
+    first = new_uid()
+    monkeypatch.setattr("convstore.domain.uid.RESERVED", RESERVED | {first})
+    second = new_uid()
+    assert first != second
+    assert is_uid(second)
 
 
 def test_nor_a_derived_one(monkeypatch: pytest.MonkeyPatch) -> None:
