@@ -155,7 +155,9 @@ CREATE FUNCTION append(
 )
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = convstore, pg_temp
--- All look-ups are by key. A plan made while the tables were empty, or had no statistics, would read them whole.
+-- All look-ups are by key, whatever the number of events. A plan made while the tables were empty, or had no statistics,
+-- would read them whole; one made for each call would cost more than to run it.
+SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 SET enable_hashjoin = off
 SET enable_mergejoin = off

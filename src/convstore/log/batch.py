@@ -89,6 +89,10 @@ class _Verdict:
     refusal: Refused | None
 
 
+# The place of its stream, its version there, what is stored of it (tag, text, circumstances), and the event itself.
+_NewEvent = tuple[int, int, str, str, str, ConversationEvent]
+
+
 class Settled(NamedTuple):
     """What an append left behind: what is in the log now, in order, and the requests to decide again.
 
@@ -128,13 +132,7 @@ class Batch:
         self._places: dict[Uid, int] = {}
         self._versions: list[int] = []
         self._parents: list[int] = []
-        # Events, in order: the stream's place, the event, its version, and what is stored of it.
-        self._of: list[int] = []
-        self._events: list[ConversationEvent] = []
-        self._numbers: list[int] = []
-        self._types: list[str] = []
-        self._data: list[str] = []
-        self._meta: list[str] = []
+        self._events: list[_NewEvent] = []
 
     def __len__(self) -> int:
         """How many requests wait for the append's answer."""
@@ -177,18 +175,20 @@ class Batch:
         """Give what the append function takes of streams, events and keys."""
         uids = list(self._places)
         groups = [self._root(place) for place in range(len(uids))]
+        # Columns, of which no event leaves none.
+        places, versions, types, data, meta, _ = zip(*self._events, strict=True) if self._events else ((),) * 6
         keyed = [(verdict, key) for verdict in self._verdicts if (key := verdict.request.key) is not None]
         return (
             groups,
             uids,
             self._versions,
             [self._states[uid].version for uid in uids],
-            [groups[place] for place in self._of],
-            [uids[place] for place in self._of],
-            self._numbers,
-            self._types,
-            self._data,
-            self._meta,
+            [groups[place] for place in places],
+            [uids[place] for place in places],
+            versions,
+            types,
+            data,
+            meta,
             [groups[verdict.stream] for verdict, _ in keyed],
             [key.account for _, key in keyed],
             [key.key for _, key in keyed],
@@ -217,20 +217,11 @@ class Batch:
                 request.fail(verdict.refusal)
             else:
                 recorded = []
-                for i in range(verdict.first, verdict.first + verdict.count):
+                for place, version, _, data, meta, event in self._events[verdict.first : verdict.first + verdict.count]:
                     position += 1
-                    place = self._of[i]
-                    costs[place] += cost(self._data[i])
+                    costs[place] += cost(data)
                     recorded.append(
-                        Recorded(
-                            self.partition,
-                            position,
-                            uids[place],
-                            self._numbers[i],
-                            self._events[i],
-                            answer.batch_time,
-                            self._meta[i],
-                        )
+                        Recorded(self.partition, position, uids[place], version, event, answer.batch_time, meta)
                     )
                 settled.recorded.extend(recorded)
                 request.succeed(Outcome(self.partition, position, tuple(recorded), verdict.decided))
@@ -248,18 +239,12 @@ class Batch:
             for event in new:
                 tag, data = encode(event)
                 state = evolve(state, event)
-                self._of.append(place)
-                self._events.append(event)
-                self._numbers.append(state.version)
-                self._types.append(tag)
-                self._data.append(data)
-                self._meta.append(meta)
+                self._events.append((place, state.version, tag, data, meta, event))
             self._states[uid] = state
         return Decided(uid, state.version, len(new))
 
     def _take_back(self, first_event: int, before: Mapping[Uid, Conversation]) -> None:
-        for column in (self._of, self._events, self._numbers, self._types, self._data, self._meta):
-            del column[first_event:]
+        del self._events[first_event:]
         self._states.update(before)
 
     def _place(self, state: Conversation) -> int:
