@@ -9,10 +9,9 @@ from functools import lru_cache
 from http import HTTPStatus
 from importlib.resources import files
 from string import digits
-from urllib.parse import parse_qsl, urlencode
 
 from aiohttp import web
-from msgspec import Struct, structs
+from msgspec import structs
 
 from convstore.domain import policy
 from convstore.domain.commands import MarkRead
@@ -20,22 +19,28 @@ from convstore.domain.types import MessageType
 from convstore.domain.uid import Uid, is_uid
 from convstore.errors import AccessDenied, ConversationNotFound
 from convstore.http.commands import Wording, carry_out
-from convstore.http.documents import list_json, list_xml, object_json, object_xml, pager
 from convstore.http.errors import BAD_REQUEST, NOT_FOUND, Problem
-from convstore.http.keys import BACKEND, CALLER, FORMAT, SUFFIX
-from convstore.http.links import api_url
+from convstore.http.keys import CALLER, FORMAT
 from convstore.http.negotiation import Format
 from convstore.http.query.compile import Arguments, Late
 from convstore.http.query.conversation import CONVERSATION, CONVERSATION_WITH_INTERNAL
 from convstore.http.query.entities import Entity
-from convstore.http.query.fields import Field, Mark
+from convstore.http.query.fields import Field
 from convstore.http.query.filters import Filter, Test
-from convstore.http.query.listing import Form, ListPlan, ObjectPlan, Source, plan_list, plan_object
+from convstore.http.query.listing import Form, ObjectPlan, Source, plan_list, plan_object
 from convstore.http.query.paging import Order
-from convstore.http.query.parameters import Query, parameters, read_fields, read_query
-from convstore.http.query.run import Found, run_list, run_object, snapshot
+from convstore.http.query.parameters import Query, parameters, read_fields
+from convstore.http.query.run import Found
 from convstore.http.query.search import search_condition
-from convstore.http.reading import read_answer
+from convstore.http.reading import (
+    EVERYTHING,
+    PLANS,
+    Listing,
+    asked_of_list,
+    fetch_object,
+    list_answer,
+    object_answer,
+)
 from convstore.projections import load
 from convstore.sql import Statements
 
@@ -43,18 +48,10 @@ _sql = Statements(files(__package__) / "conversations.sql")
 _inbox = load("inbox").queries
 _read_models = [load("inbox").id, load("thread").id]
 
-# What a list shows when nothing is asked for; in XML more, so that the manual's readers find name and link.
-_LISTED = (Field("id"), Field("displayName"))
-_LISTED_XML = (Field("id"), Field("name"), Field("displayName"), Field("href"))
-_EVERYTHING = (Field("all", Mark.PRESET),)
-
 # What the inbox's indexes have of a row beside its order.
 _IN_INDEX = {("status",), ("priority",), ("assignee",), ("assignee", "id")}
 
 _NEWEST_FIRST = (Order(("lastMessage",), descending=True),)
-
-# Clients send the same few queries over and over, differing in the page at most.
-_PLANS = 1_000
 
 _GET_ONE = Wording(
     missing="No MessageConversation found with UID: {uid}", denied="Not authorized to access this conversation."
@@ -65,36 +62,19 @@ _GET_PROPERTY = Wording(
 )
 
 
-class _Listing(Struct, frozen=True):
-    """A planned list, and the parameters that the links to its other pages keep."""
-
-    plan: ListPlan
-    kept: str
-
-
 async def list_conversations(request: web.Request) -> web.Response:
     """``GET /api/messageConversations``: a page of the caller's inbox.
 
     A ticket manager who asks for tickets also finds those he has no copy of (contract section 9.1).
     """
-    caller = request[CALLER]
-    xml = request[FORMAT] is Format.XML
+    actor = request[CALLER].actor()
     listing = _planned_list(
         request.rel_url.raw_query_string,
-        with_internal=policy.sees_internal(caller.actor()),
-        all_tickets=policy.finds_all_tickets(caller.actor()),
-        xml=xml,
+        with_internal=policy.sees_internal(actor),
+        all_tickets=policy.finds_all_tickets(actor),
+        xml=request[FORMAT] is Format.XML,
     )
-    base = api_url(request)
-    plan = listing.plan
-    page = await run_list(request.app[BACKEND].readers, plan, caller=caller.id, api_url=base)
-    link = f"{base}/messageConversations"
-    found = None if page.total is None else pager(plan.paging, page.total, link + request[SUFFIX], listing.kept)
-    if xml:
-        body = list_xml(CONVERSATION, page.objects, plan.shape.members, found, link=link)
-    else:
-        body = list_json(CONVERSATION, page.objects, found)
-    return read_answer(request, body, page.positions)
+    return await list_answer(request, CONVERSATION, listing)
 
 
 async def get_conversation(request: web.Request) -> web.Response:
@@ -106,12 +86,12 @@ async def get_conversation(request: web.Request) -> web.Response:
     if marking:
         command = MarkRead(conversation_id=uid, actor=caller.actor(), reader=caller.id)
         await carry_out(request, command, _GET_ONE)
-    plan = _planned_object(read_fields(given) or _EVERYTHING, with_internal=policy.sees_internal(caller.actor()))
+    plan = _planned_object(read_fields(given) or EVERYTHING, with_internal=policy.sees_internal(caller.actor()))
     found = await _accessible(request, plan, uid, _GET_ONE)
     if marking and found.extra[0] and "read" in found.object:
         # Even where the inbox is too far behind to show what has just been written.
         found.object["read"] = True
-    return _object_answer(request, plan, found)
+    return object_answer(request, CONVERSATION, plan, found)
 
 
 async def get_property(request: web.Request) -> web.Response:
@@ -119,12 +99,12 @@ async def get_property(request: web.Request) -> web.Response:
     uid = _uid(request, _GET_PROPERTY)
     # The placeholder is called after the row that deletes at the same path.
     name = request.match_info["userUid"]
-    fields = read_fields(parameters(request.query.items())) or _EVERYTHING
+    fields = read_fields(parameters(request.query.items())) or EVERYTHING
     plan = _planned_object((Field(name, children=fields),), with_internal=policy.sees_internal(request[CALLER].actor()))
     found = await _accessible(request, plan, uid, _GET_PROPERTY)
     if name not in CONVERSATION.properties:
         raise Problem(HTTPStatus.NOT_FOUND, f"Property {name} does not exist on MessageConversation", NOT_FOUND)
-    return _object_answer(request, plan, found)
+    return object_answer(request, CONVERSATION, plan, found)
 
 
 async def _accessible(request: web.Request, plan: ObjectPlan, uid: Uid, wording: Wording) -> Found:
@@ -133,28 +113,15 @@ async def _accessible(request: web.Request, plan: ObjectPlan, uid: Uid, wording:
     Raises:
         Problem: 404, there is none; 403, it is not for him.
     """
-    caller = request[CALLER]
-    async with request.app[BACKEND].readers.acquire() as conn:
-        if plan.children:
-            async with snapshot(conn):
-                found = await run_object(conn, plan, uid, caller=caller.id, api_url=api_url(request))
-        else:
-            found = await run_object(conn, plan, uid, caller=caller.id, api_url=api_url(request))
+    found = await fetch_object(request, plan, uid)
     with wording.spoken():
         if found is None:
             raise ConversationNotFound(uid)
         participant, message_type = found.extra
-        if not policy.has_access(caller.actor(), participant=participant, message_type=MessageType(message_type)):
+        actor = request[CALLER].actor()
+        if not policy.has_access(actor, participant=participant, message_type=MessageType(message_type)):
             raise AccessDenied
     return found
-
-
-def _object_answer(request: web.Request, plan: ObjectPlan, found: Found) -> web.Response:
-    if request[FORMAT] is Format.XML:
-        body = object_xml(CONVERSATION.name, found.object, plan.shape.members)
-    else:
-        body = object_json(found.object)
-    return read_answer(request, body, found.positions)
 
 
 def _uid(request: web.Request, wording: Wording) -> Uid:
@@ -177,17 +144,14 @@ def _uid(request: web.Request, wording: Wording) -> Uid:
         raise ConversationNotFound(text)
 
 
-@lru_cache(maxsize=_PLANS)
-def _planned_list(raw_query: str, *, with_internal: bool, all_tickets: bool, xml: bool) -> _Listing:
-    pairs = parse_qsl(raw_query, keep_blank_values=True)
-    query = read_query(parameters(pairs))
-    source, query = _list_source(query, with_internal=with_internal, all_tickets=all_tickets)
-    fields = query.fields or (_LISTED_XML if xml else _LISTED)
-    kept = urlencode([(name, value) for name, value in pairs if name not in ("page", "pageSize")])
-    return _Listing(plan_list(source, query, fields), kept)
+@lru_cache(maxsize=PLANS)
+def _planned_list(raw_query: str, *, with_internal: bool, all_tickets: bool, xml: bool) -> Listing:
+    asked = asked_of_list(raw_query)
+    source, query = _list_source(asked.query, with_internal=with_internal, all_tickets=all_tickets)
+    return Listing(plan_list(source, query, asked.fields(xml=xml)), asked.kept)
 
 
-@lru_cache(maxsize=_PLANS)
+@lru_cache(maxsize=PLANS)
 def _planned_object(fields: tuple[Field, ...], *, with_internal: bool) -> ObjectPlan:
     suffix = "_all" if with_internal else ""
     source = Source(

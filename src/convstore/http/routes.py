@@ -1,6 +1,21 @@
 """All routes, in one place: the table of contract section 1.5 and its neighbours."""
 
-from convstore.http import changes, conversations, marks, monitoring, removal, sending, system
+from convstore.http import (
+    api_tokens,
+    changes,
+    configuration,
+    conversations,
+    login,
+    marks,
+    me,
+    monitoring,
+    people,
+    removal,
+    schemas,
+    sending,
+    static,
+    system,
+)
 from convstore.http.router import Route
 
 _MC = "messageConversations"
@@ -11,6 +26,49 @@ API = (
     Route("GET", "resources", system.resources),
     Route("GET", "system/info", system.info),
     Route("GET", "system/id", system.new_ids),
+    Route("GET", "configuration", configuration.configuration),
+    Route("GET", "configuration/feedbackRecipients", configuration.feedback_recipients),
+    Route("POST", "configuration/feedbackRecipients", configuration.set_feedback_recipients),
+    Route("DELETE", "configuration/feedbackRecipients", configuration.drop_feedback_recipients),
+    Route("GET", "systemSettings", configuration.system_settings),
+    Route("GET", "systemSettings/{key}", configuration.system_setting),
+    Route("GET", "attributes", configuration.attributes),
+    Route("GET", "apps", configuration.apps),
+    Route("GET", "schemas", schemas.list_schemas),
+    Route("GET", "schemas/{name}", schemas.get_schema),
+    # Logging in, and what stands for a password.
+    Route("GET", "loginConfig", login.config, documents=False, public=True),
+    Route("POST", "auth/login", login.log_in, documents=False, public=True),
+    Route("POST", "auth/logout", login.log_out, documents=False, public=True),
+    *(
+        route
+        for path in ("apiToken", "apiTokens")
+        for route in (
+            Route("POST", path, api_tokens.create, documents=False),
+            Route("GET", path, api_tokens.list_tokens),
+            Route("GET", f"{path}/{{tokenUid}}", api_tokens.get_token),
+            Route("DELETE", f"{path}/{{tokenUid}}", api_tokens.revoke),
+        )
+    ),
+    # The caller.
+    Route("GET", "me", me.me),
+    Route("GET", "me/dashboard", me.dashboard),
+    Route("GET", "me/authorization", me.authorization),
+    Route("GET", "me/authorization/{authority}", me.has_authority),
+    Route("GET", "userSettings", me.user_settings),
+    Route("GET", "userSettings/{key}", me.user_setting, documents=False),
+    Route("POST", "userSettings/{key}", me.set_user_setting),
+    Route("DELETE", "userSettings/{key}", me.drop_user_setting),
+    # The directory.
+    Route("GET", "users", people.listing_of("users")),
+    Route("GET", "users/{id}", people.object_of("users")),
+    Route("GET", "userGroups", people.listing_of("userGroups")),
+    Route("GET", "userGroups/{id}", people.object_of("userGroups")),
+    Route("GET", "organisationUnits", people.listing_of("organisationUnits")),
+    Route("GET", "organisationUnits/{id}", people.object_of("organisationUnits")),
+    Route("GET", "userLookup", people.look_up),
+    Route("GET", "userLookup/feedbackRecipients", people.look_up_feedback),
+    Route("GET", "userLookup/{id}", people.look_up_one),
     Route("GET", "ping", system.ping, documents=False),
     Route("GET", "health/live", system.alive, documents=False, public=True),
     Route("GET", "health/ready", monitoring.ready, documents=False, public=True),
@@ -40,4 +98,10 @@ API = (
 )
 
 # Directly below the context path.
-OUTSIDE = (Route("GET", "", system.front, documents=False, public=True),)
+OUTSIDE = (
+    Route("GET", "", system.front, documents=False, public=True),
+    Route("GET", "dhis-web-commons/menu/getModules.action", static.menu, documents=False, public=True),
+    Route("POST", "dhis-web-commons-security/login.action", login.log_in_by_form, documents=False, public=True),
+    Route("GET", "dhis-web-commons-security/logout.action", login.log_out_by_link, documents=False, public=True),
+    Route("POST", "dhis-web-commons-security/logout.action", login.log_out_by_link, documents=False, public=True),
+)

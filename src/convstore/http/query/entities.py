@@ -103,7 +103,7 @@ class Constant(Struct, frozen=True, kw_only=True):
 
     name: str
     value: Any
-    item: str = ""
+    item: str = "item"
 
 
 Property = Scalar | Shortcut | Link | Reference | Collection | Inlined | Constant

@@ -202,7 +202,7 @@ def plan_object(source: Source, fields: tuple[Field, ...], extra: tuple[str, ...
     made = shape(source.entity, fields, selection)
     own = selection.index(f"{scope.row}.id") if selection.children else 0
     sql = SKELETONS.object.format(
-        columns=", ".join([*selection.columns, *(f"{scope.row}.{name}" for name in extra)]),
+        columns="".join(f"{sql}, " for sql in (*selection.columns, *(f"{scope.row}.{name}" for name in extra))),
         positions=_positions(source, arguments),
         source=source.rows,
         row=scope.row,

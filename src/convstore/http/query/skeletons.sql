@@ -54,7 +54,7 @@ SELECT count(*) FROM hit
 LIMIT {size} OFFSET {offset}
 
 -- object --
-SELECT {columns}, ({positions}) AS positions
+SELECT {columns} ({positions}) AS positions
   FROM ({source}) AS {row} {joins}
  WHERE {row}.id = {id}
 
