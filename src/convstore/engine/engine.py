@@ -12,7 +12,7 @@ import structlog
 
 from convstore.database import SERVER_ROLE, Pool, settings
 from convstore.engine.checkpoint import look, sql
-from convstore.engine.faults import described, is_transient
+from convstore.engine.faults import described
 from convstore.engine.feed import Source
 from convstore.engine.listener import Listener
 from convstore.engine.owner import new_owner
@@ -208,11 +208,8 @@ class Engine:
             self._look_now.clear()
             try:
                 await self._look()
-            except Exception as error:
-                if not is_transient(error):
-                    raise
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next look may succeed; runners tell the rest
                 log.warning("engine.cannot_look", error=described(error))
-                await asyncio.sleep(_LOOK_AWAITED)
                 continue
             if any(progress.awaited and not progress.local for progress in self._progress.values()):
                 await asyncio.sleep(_LOOK_AWAITED)
