@@ -63,6 +63,10 @@ class Settings(Where):
     """Largest request body, in bytes; a larger one is answered with 413."""
     metrics_port: Annotated[int, Parameter(group="Server")] = 0
     """Port on 127.0.0.1 for /metrics and /health, without a login; worker n takes the n-th port after it; 0: none."""
+    session_minutes: Annotated[int, Parameter(group="Server")] = 60
+    """How long somebody who logged in by cookie stays so without doing anything, in minutes."""
+    static: Annotated[tuple[str, ...], Parameter(group="Server", negative=())] = ()
+    """A built web app to serve beside the API, as PATH=DIR: /dhis-web-messaging=./app; may be given several times."""
     partitions: Annotated[int, Parameter(group="Database")] = 1
     """Partitions of the log, fixed when the store is created."""
     connections: Annotated[int, Parameter(group="Database")] = 10
@@ -85,6 +89,7 @@ class Settings(Where):
             ("partitions", 1, 1_024),
             ("connections", 2, 1_000),
             ("max_body", 1_000, 1_000_000_000),
+            ("session_minutes", 1, 43_200),
         ):
             value = getattr(self, name)
             if not low <= value <= high:

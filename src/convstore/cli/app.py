@@ -14,7 +14,7 @@ from cyclopts.config import Env, Toml
 
 import convstore
 from convstore import logs
-from convstore.cli import directory, log, projection, user, verify
+from convstore.cli import directory, log, projection, token, user, verify
 from convstore.cli.connection import owner_dsn
 from convstore.cli.loop import run
 from convstore.cli.serve import serve
@@ -38,6 +38,7 @@ app = cyclopts.App(
 )
 app.command(serve)
 app.command(user.app)
+app.command(token.app)
 app.command(directory.app)
 app.command(log.app)
 app.command(verify.app)

@@ -28,6 +28,7 @@ from convstore.errors import ConfigError
 from convstore.handle import handle
 from convstore.http.app import make_app
 from convstore.http.monitoring import make_local_app
+from convstore.http.static import mounts
 from convstore.log.create import facts
 from convstore.log.recorded import Meta
 from convstore.log.store import Store
@@ -64,6 +65,8 @@ def serve(
         raise ConfigError(
             f"--demo has well-known passwords, and {settings.host} is open to others. Say --demo twice if you mean it."
         )
+    # Now, not in each worker: one that cannot start would be started again and again.
+    mounts(settings.static)
     run(_serve(settings, with_demo=demo > 0, migrates=not no_migrate))
 
 

@@ -97,6 +97,19 @@ async def set_disabled(pool: Pool, username: str, *, disabled: bool) -> None:
     await _change(pool, _sql.set_disabled, username, disabled)
 
 
+async def find(pool: Pool, username: str) -> UserId:
+    """Give the uid of an account.
+
+    Raises:
+        DirectoryRefused: there is no such account.
+    """
+    _check_text(username)
+    found: UserId | None = await pool.fetchval(_sql.find, username)
+    if found is None:
+        raise DirectoryRefused(f"There is no account {username!r}.")
+    return found
+
+
 async def listed(pool: Pool) -> list[Listed]:
     """Give all accounts, by username."""
     return [Listed(**{**row, "groups": tuple(row["groups"])}) for row in await pool.fetch(_sql.listed)]

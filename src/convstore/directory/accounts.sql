@@ -60,6 +60,12 @@ UPDATE account
  WHERE lower(username) = lower($1)
 RETURNING id;
 
+-- find --
+--   $1 username, in any case
+SELECT id
+  FROM account
+ WHERE lower(username) = lower($1);
+
 -- listed --
 -- All accounts, by username.
 SELECT a.id, a.username, a.first_name, a.surname, a.email, a.phone_number, a.disabled, a.imported, a.last_login,

@@ -22,7 +22,7 @@ def digest(secret: str) -> bytes:
 
 
 class Keyring(Generic[V]):
-    """Values by hash, none beyond its own end, and none after it was dropped."""
+    """Values by hash, each for as long as it may be relied on, and none after it was dropped."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -35,10 +35,10 @@ class Keyring(Generic[V]):
         found = self._kept.get(key)
         return None if found is None or self._clock() >= found[0] else found[1]
 
-    def put(self, key: bytes, value: V, *, seconds_left: float, epoch: int) -> None:
-        """Remember a value that was asked for in ``epoch`` and ends in so many seconds."""
+    def put(self, key: bytes, value: V, *, seconds: float, epoch: int) -> None:
+        """Remember a value that was asked for in ``epoch``, for so many seconds at most."""
         if epoch == self.epoch:
-            self._kept.put(key, (self._clock() + seconds_left, value))
+            self._kept.put(key, (self._clock() + seconds, value))
 
     def drop(self, key: bytes) -> None:
         """Forget one."""

@@ -53,13 +53,13 @@ class Sessions:
         row = await self._pool.fetchrow(_sql.find, key)
         if row is None:
             return None
-        seconds_left = row["seconds_left"]
+        seconds = row["seconds"]
         if row["stale"]:
-            seconds_left = await self._pool.fetchval(_sql.touch, key)
-            if seconds_left is None:
+            seconds = await self._pool.fetchval(_sql.touch, key)
+            if seconds is None:
                 return None
         user_id = UserId(row["user_id"])
-        self.known.put(key, user_id, seconds_left=seconds_left, epoch=epoch)
+        self.known.put(key, user_id, seconds=seconds, epoch=epoch)
         return user_id
 
     async def close(self, token: str) -> None:

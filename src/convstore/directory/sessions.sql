@@ -23,10 +23,11 @@ DELETE FROM session
                               OFFSET $2));
 
 -- find --
--- Whose session this is, and for how many seconds at most. stale: it was used, and that is worth a write.
+-- Whose session this is, and for how many seconds that may be relied on without looking again: not until it ends, or
+-- else nobody would note that it is in use. stale: it is worth a write that it was used.
 --   $1 token hash
 SELECT s.user_id,
-       extract(epoch FROM s.expires - now())::float8 AS seconds_left,
+       extract(epoch FROM least(s.expires - now(), s.idle / 12))::float8 AS seconds,
        s.last_seen < now() - least(s.idle / 12, interval '5 minutes') AS stale
   FROM session AS s
   JOIN account AS a ON a.id = s.user_id
@@ -36,14 +37,14 @@ SELECT s.user_id,
    AND s.credential = sha256(convert_to(a.password_hash, 'UTF8'));
 
 -- touch --
--- Note that a session is in use: it lasts on, but never longer than 30 days in all. Its seconds left; no row when it
--- was ended meanwhile.
+-- Note that a session is in use: it lasts on, but never longer than 30 days in all. For how many seconds that may be
+-- relied on; no row when it was ended meanwhile.
 --   $1 token hash
 UPDATE session
    SET last_seen = now(),
        expires = least(now() + idle, created + interval '30 days')
  WHERE token_hash = $1
-RETURNING extract(epoch FROM expires - now())::float8;
+RETURNING extract(epoch FROM least(expires - now(), idle / 12))::float8;
 
 -- close --
 -- End a session, and tell all processes.

@@ -120,7 +120,7 @@ class Tokens:
             return None
         token = _token(row)
         await self._pool.execute(_sql.used, token.id)
-        self.known.put(key, token, seconds_left=row["seconds_left"], epoch=epoch)
+        self.known.put(key, token, seconds=row["seconds"], epoch=epoch)
         return token
 
     async def of_account(self, user_id: UserId) -> list[Token]:

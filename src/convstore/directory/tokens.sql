@@ -15,7 +15,7 @@ RETURNING id, user_id, name, hint, scopes, methods, created, expires, last_used;
 -- The token, if it may be used; and for how many seconds.
 --   $1 token hash
 SELECT id, user_id, name, hint, scopes, methods, created, expires, last_used,
-       extract(epoch FROM expires - now())::float8 AS seconds_left
+       extract(epoch FROM expires - now())::float8 AS seconds
   FROM api_token
  WHERE token_hash = $1
    AND expires > now();

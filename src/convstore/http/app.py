@@ -22,6 +22,7 @@ from convstore.http.metrics import METRICS, Metrics
 from convstore.http.monitoring import READINESS, Readiness
 from convstore.http.negotiation import Format, negotiate
 from convstore.http.router import Found, Router
+from convstore.http.static import MODULES, MOUNTS, modules, mounts, serve_file
 from convstore.http.texts import check_percent_encoded
 
 _ROUTER = web.AppKey("router", Router)
@@ -40,7 +41,8 @@ def make_app(backend: Backend, *, worker: int = 0) -> web.Application:
     ``worker`` tells this process from its siblings in the metrics.
 
     Raises:
-        ConfigError: the settings name a proxy that is neither an address nor a network.
+        ConfigError: the settings name a proxy that is neither an address nor a network, or static files that cannot
+            be served.
     """
     settings = backend.settings
     app = web.Application(middlewares=[_observe, speak], client_max_size=settings.max_body)
@@ -48,6 +50,9 @@ def make_app(backend: Backend, *, worker: int = 0) -> web.Application:
     app[METRICS] = Metrics(backend, worker)
     app[READINESS] = Readiness(backend)
     app[PROXIES] = networks(settings.trusted_proxies)
+    mounted = mounts(settings.static)
+    app[MOUNTS] = mounted
+    app[MODULES] = modules(mounted)
     app[_ROUTER] = Router(routes.API, outside=routes.OUTSIDE, context_path=settings.context_path)
     app.router.add_route("*", "/{path:.*}", _dispatch, expect_handler=_decide_later)
     logging.getLogger("aiohttp.server").addFilter(_without_lines)
@@ -125,6 +130,8 @@ async def _dispatch(request: web.Request) -> web.StreamResponse:
             f"Request method '{request.method}' is not supported",
             headers={"Allow": ", ".join(found.allowed)},
         )
+    if route is None and not found.api and (file := await serve_file(request)) is not None:
+        return file
     if route is None:
         raise Problem(HTTPStatus.NOT_FOUND, "There is nothing at this path", "E1005")
     if route.documents and not request[_ACCEPTABLE]:
