@@ -94,6 +94,9 @@ class Progress:
     def reached(self, position: int) -> None:
         """Note that the read model has come this far, and wake who waited for that."""
         self._seen_lag = 0.0
+        if position > self.position:
+            # It moves, whatever was seen before.
+            self.stopped = None
         self.position = max(self.position, position)
         self.appended(self.position)
         while self._waiters and self._waiters[0][0] <= self.position:
