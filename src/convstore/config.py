@@ -28,14 +28,19 @@ def default_data_dir() -> Path:
     return platformdirs.user_data_path("convstore", appauthor=False)
 
 
+def _setting(name: str, group: str) -> Parameter:
+    """Describe one setting. Only these are taken from the environment, no other argument or flag of any command."""
+    return Parameter(group=group, env_var=ENVIRONMENT_PREFIX + name.upper(), negative=())
+
+
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class Where:
     """Which database: one named by DSN, or the embedded one in a data folder."""
 
-    dsn: Annotated[str | None, Parameter(group="Database")] = None
+    dsn: Annotated[str | None, _setting("dsn", "Database")] = None
     """Owner's address of a PostgreSQL >= 15, such as postgresql://owner@host/database; none: the embedded one."""
-    data_dir: Annotated[Path | None, Parameter(group="Database")] = None
+    data_dir: Annotated[Path | None, _setting("data_dir", "Database")] = None
     """Folder of the embedded database and of attachments; by default the user's own data directory."""
 
     @property
@@ -49,27 +54,27 @@ class Where:
 class Settings(Where):
     """Everything that ``convstore serve`` can be told."""
 
-    host: Annotated[str, Parameter(group="Server")] = "127.0.0.1"
+    host: Annotated[str, _setting("host", "Server")] = "127.0.0.1"
     """Address to listen on."""
-    port: Annotated[int, Parameter(group="Server")] = 8080
+    port: Annotated[int, _setting("port", "Server")] = 8080
     """TCP port to listen on; 0 takes a free one and says which."""
-    workers: Annotated[int, Parameter(group="Server")] = 1
+    workers: Annotated[int, _setting("workers", "Server")] = 1
     """Server processes that share the port."""
-    context_path: Annotated[str, Parameter(group="Server")] = ""
+    context_path: Annotated[str, _setting("context_path", "Server")] = ""
     """What stands before /api in all paths, such as /demo."""
-    trusted_proxies: Annotated[tuple[str, ...], Parameter(group="Server", negative=())] = ()
+    trusted_proxies: Annotated[tuple[str, ...], _setting("trusted_proxies", "Server")] = ()
     """Addresses or networks (CIDR) whose X-Forwarded-* headers are believed; may be given several times."""
-    max_body: Annotated[int, Parameter(group="Server")] = 2_000_000
+    max_body: Annotated[int, _setting("max_body", "Server")] = 2_000_000
     """Largest request body, in bytes; a larger one is answered with 413."""
-    metrics_port: Annotated[int, Parameter(group="Server")] = 0
+    metrics_port: Annotated[int, _setting("metrics_port", "Server")] = 0
     """Port on 127.0.0.1 for /metrics and /health, without a login; worker n takes the n-th port after it; 0: none."""
-    session_minutes: Annotated[int, Parameter(group="Server")] = 60
+    session_minutes: Annotated[int, _setting("session_minutes", "Server")] = 60
     """How long somebody who logged in by cookie stays so without doing anything, in minutes."""
-    static: Annotated[tuple[str, ...], Parameter(group="Server", negative=())] = ()
+    static: Annotated[tuple[str, ...], _setting("static", "Server")] = ()
     """A built web app to serve beside the API, as PATH=DIR: /dhis-web-messaging=./app; may be given several times."""
-    partitions: Annotated[int, Parameter(group="Database")] = 1
+    partitions: Annotated[int, _setting("partitions", "Database")] = 1
     """Partitions of the log, fixed when the store is created."""
-    connections: Annotated[int, Parameter(group="Database")] = 10
+    connections: Annotated[int, _setting("connections", "Database")] = 10
     """Most connections that each server process opens for requests."""
 
     def __post_init__(self) -> None:

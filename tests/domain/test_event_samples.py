@@ -90,7 +90,10 @@ def test_the_tags_are_these() -> None:
 
 
 def test_every_event_has_its_place_in_the_union() -> None:
-    assert set(Event.__subclasses__()) == set(get_args(ConversationEvent))
+    # Other tests make events of their own, to see what an older log would hold.
+    ours = {event for event in Event.__subclasses__() if event.__module__ == Event.__module__}
+
+    assert ours == set(get_args(ConversationEvent))
 
 
 def test_an_instance_has_the_tag_of_its_class() -> None:

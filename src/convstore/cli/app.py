@@ -10,7 +10,7 @@ from typing import Annotated
 import asyncpg
 import cyclopts
 from cyclopts import Parameter
-from cyclopts.config import Env, Toml
+from cyclopts.config import Toml
 
 import convstore
 from convstore import logs
@@ -31,7 +31,7 @@ app = cyclopts.App(
     version=convstore.__version__,
     help=(
         "An event-sourced messaging backend that speaks DHIS2's message-conversations Web API.\n\n"
-        "Every option can also be set as CONVSTORE_NAME in the environment, or as a key of convstore.toml "
+        "Every setting can also be given as CONVSTORE_NAME in the environment, or as a key of convstore.toml "
         "(or of the file that CONVSTORE_CONFIG names); a flag beats the environment, and that beats the file. "
         "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration."
     ),
@@ -78,10 +78,7 @@ def main(arguments: Annotated[list[str] | None, Parameter(show=False)] = None) -
         named = os.environ.get(f"{ENVIRONMENT_PREFIX}CONFIG")
         file = Path(named) if named else DEFAULT_FILE
         check_file(file, required=named is not None)
-        app.config = (
-            Env(ENVIRONMENT_PREFIX, command=False),
-            Toml(file, must_exist=False, use_commands_as_keys=False, allow_unknown=True),
-        )
+        app.config = (Toml(file, must_exist=False, use_commands_as_keys=False, allow_unknown=True),)
         app(sys.argv[1:] if arguments is None else arguments)
     except ConfigError as error:
         _fail(str(error), USAGE)
