@@ -27,7 +27,7 @@ from convstore.http.query.conversation import CONVERSATION, CONVERSATION_WITH_IN
 from convstore.http.query.entities import Entity
 from convstore.http.query.fields import Field
 from convstore.http.query.filters import Filter, Test
-from convstore.http.query.listing import Form, ObjectPlan, Source, plan_list, plan_object
+from convstore.http.query.listing import Form, ListPlan, ObjectPlan, Source, plan_list, plan_object
 from convstore.http.query.paging import Order
 from convstore.http.query.parameters import Query, parameters, read_fields
 from convstore.http.query.run import Found
@@ -147,8 +147,20 @@ def _uid(request: web.Request, wording: Wording) -> Uid:
 @lru_cache(maxsize=PLANS)
 def _planned_list(raw_query: str, *, with_internal: bool, all_tickets: bool, xml: bool) -> Listing:
     asked = asked_of_list(raw_query)
-    source, query = _list_source(asked.query, with_internal=with_internal, all_tickets=all_tickets)
-    return Listing(plan_list(source, query, asked.fields(xml=xml)), asked.kept)
+    fields = asked.fields(xml=xml)
+    return Listing(
+        plan_conversations(asked.query, fields, with_internal=with_internal, all_tickets=all_tickets), asked.kept
+    )
+
+
+def plan_conversations(query: Query, fields: tuple[Field, ...], *, with_internal: bool, all_tickets: bool) -> ListPlan:
+    """Compile a list of conversations for a reader with these rights.
+
+    Raises:
+        BadQuery: filters, order or fields speak of what there is not.
+    """
+    source, rest = _list_source(query, with_internal=with_internal, all_tickets=all_tickets)
+    return plan_list(source, rest, fields)
 
 
 @lru_cache(maxsize=PLANS)

@@ -71,7 +71,7 @@ class _Reader:
 
     def fields(self, depth: int) -> tuple[Field, ...]:
         if depth > DEEPEST:
-            raise BadQuery(f"Expected at most {DEEPEST} levels of brackets in fields")
+            raise _too_deep()
         found: list[Field] = []
         while True:
             while self.peek() == ",":
@@ -140,7 +140,13 @@ class _Reader:
 def _nest(dotted: str, mark: Mark, transforms: tuple[Transform, ...], children: tuple[Field, ...] | None) -> Field:
     """Take a dotted name as brackets: ``sender.id`` is ``sender[id]``; a mark belongs to the last part."""
     *outer, last = [part for part in dotted.split(".") if part] or [dotted]
+    if len(outer) > DEEPEST:
+        raise _too_deep()
     found = Field(last, mark, transforms, children)
     for part in reversed(outer):
         found = Field(part, children=(found,))
     return found
+
+
+def _too_deep() -> BadQuery:
+    return BadQuery(f"Expected at most {DEEPEST} levels of brackets in fields")
