@@ -11,6 +11,7 @@ What it made is compared with a replay. Beside it, as a floor: reading and decod
 import argparse
 import asyncio
 import cProfile
+import logging
 import pstats
 import random
 import resource
@@ -20,6 +21,7 @@ from collections.abc import Iterator
 
 from common import fresh_store, report, run, server
 
+from convstore import logs
 from convstore.database import SERVER_ROLE, Conn, connect, open_pool
 from convstore.domain.events import (
     ConversationEvent,
@@ -146,6 +148,7 @@ async def catch_up(dsn: str, projections: list[Projection]) -> float:
 async def main(arguments: argparse.Namespace) -> None:
     """Seed, measure, check, print."""
     random.seed(1)
+    logs.configure(level=logging.WARNING)
     projections = [load(name) for name in arguments.only] or list(discover())
     async with fresh_store(arguments.dsn, partitions=arguments.partitions) as dsn:
         conn = await connect(dsn, role=None)
