@@ -142,9 +142,11 @@ class Store:
                 await asyncio.gather(*(appender.drain() for appender in self._appenders))
         for task in self._background:
             task.cancel()
-        await asyncio.gather(
-            *self._background, *(appender.close() for appender in self._appenders), return_exceptions=True
-        )
+        await asyncio.gather(*self._background, return_exceptions=True)
+        closed = await asyncio.gather(*(appender.close() for appender in self._appenders), return_exceptions=True)
+        for partition, error in enumerate(closed):
+            if error is not None:
+                log.warning("append.not_closed", partition=partition, reason=repr(error))
 
     def partition_of(self, uid: Uid) -> int:
         """Say which partition a conversation belongs to, from 0."""
@@ -278,8 +280,8 @@ class Store:
     async def _write_snapshot(self, state: Conversation) -> None:
         # Noted before it is written: events that come meanwhile count for the next one.
         self._states.snapshot_taken(state.id)
-        raw = encode_state(state)
         try:
+            raw = encode_state(state)
             await self._pool.execute(sql.keep_snapshot, self.partition_of(state.id), state.id, state.version, raw)
         except Exception:
             # It would have been a convenience; the next one is due after as many events.
