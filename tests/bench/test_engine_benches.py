@@ -1,4 +1,4 @@
-"""A tiny run of the script about catching up, so that it does not rot: it compares with a replay and prints its line."""
+"""A tiny run of the script about catching up, so that it does not rot: it asserts and prints its line."""
 
 import asyncio
 import os
