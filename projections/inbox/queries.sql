@@ -167,3 +167,11 @@ SELECT COALESCE(sum(n.total - n.unread), 0)::bigint
 SELECT COALESCE(sum(n.total - n.unread_all), 0)::bigint
   FROM inbox_count_v1 AS n
  WHERE n.user_id = $1
+
+-- conversations_of --
+-- Which conversations one person has a copy of.
+--   $1 user_id
+SELECT i.conversation_id
+  FROM inbox_v1 i
+ WHERE i.user_id = $1
+ ORDER BY i.conversation_id;

@@ -7,6 +7,7 @@ manual prints in its calls (contract section 10) are those of its demo server, s
 from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.resources import as_file, files
+from itertools import groupby
 
 from convstore.database import Pool
 from convstore.directory import Directory, changes, metadata
@@ -63,6 +64,11 @@ async def load(pool: Pool) -> bool:
         await conn.execute(_sql.note)
         await changes.announce(conn)
     return True
+
+
+def stories() -> list[list[ConversationCommand]]:
+    """Give the demo's messages by conversation: the commands of each, to be carried out together, in their order."""
+    return [list(commands) for _, commands in groupby(messages(), key=lambda command: command.conversation_id)]
 
 
 def messages() -> list[ConversationCommand]:

@@ -4,23 +4,29 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import cyclopts
 from cyclopts import Parameter
+from msgspec.structs import replace
 from rich.console import Console
 from rich.progress import Progress as Bars
 from rich.progress import TaskID
 from rich.table import Table
 
-from convstore.cli.connection import opened
+from convstore.cli.connection import opened, store_dsn
 from convstore.cli.loop import run
 from convstore.config import Where
+from convstore.database import open_pool
+from convstore.departures import copies_remover
 from convstore.directory import Directory
-from convstore.directory.importing import Report, import_files
+from convstore.directory.importing import Report, import_files, remove_departed
 from convstore.directory.staging import Progress
 from convstore.domain.uid import Uid
 from convstore.errors import ConfigError
+
+# Enough for each partition of a store that is not unusually split, beside those that read.
+_CONNECTIONS: Final = 70
 
 app = cyclopts.App(name="directory", help="Import people, groups and units, and say who gets the tickets.")
 
@@ -54,8 +60,8 @@ def import_(
     """
 
     async def work(progress: Progress) -> Report:
-        async with opened(where.dsn, where.data_dir) as pool:
-            return await import_files(
+        async with store_dsn(where.dsn, where.data_dir) as dsn, await open_pool(dsn, size=_CONNECTIONS) as pool:
+            report = await import_files(
                 pool,
                 files,
                 plain_passwords=plain_passwords,
@@ -63,6 +69,11 @@ def import_(
                 dry_run=dry_run,
                 progress=progress,
             )
+            if report.copies_left and not dry_run:
+                async with copies_remover(pool, dsn) as remove:
+                    await remove_departed(pool, remove, progress=progress)
+                report = replace(report, copies_left=0)
+            return report
 
     with _bars() as progress:
         report = run(work(progress))

@@ -24,7 +24,7 @@ from convstore.database import SERVER_ROLE, connect, open_pool, open_readers
 from convstore.directory import Directory
 from convstore.embedded import Cluster
 from convstore.engine import Engine
-from convstore.errors import ConfigError
+from convstore.errors import ConfigError, ConversationExists
 from convstore.handle import handle
 from convstore.http.app import make_app
 from convstore.http.monitoring import make_local_app
@@ -104,17 +104,22 @@ async def _embedded(settings: Settings, stop: asyncio.Event) -> AsyncIterator[st
     """Run the private PostgreSQL, and start it again should it die."""
     cluster = Cluster(settings.folder)
     await cluster.start()
-    keeper = asyncio.create_task(_keep_alive(cluster, stop))
+    keeper = asyncio.create_task(_keep_alive(cluster))
+    # A database that cannot be started again ends the server; what was wrong is raised below.
+    keeper.add_done_callback(lambda _: stop.set())
     try:
         yield cluster.dsn()
     finally:
         keeper.cancel()
-        await asyncio.gather(keeper, return_exceptions=True)
-        await cluster.stop()
+        try:
+            with contextlib.suppress(asyncio.CancelledError):
+                await keeper
+        finally:
+            await cluster.stop()
 
 
-async def _keep_alive(cluster: Cluster, stop: asyncio.Event) -> None:
-    while not stop.is_set():
+async def _keep_alive(cluster: Cluster) -> None:
+    while True:
         code = await cluster.wait()
         log.error("embedded.died", exit_code=code)
         await cluster.stop()
@@ -124,11 +129,12 @@ async def _keep_alive(cluster: Cluster, stop: asyncio.Event) -> None:
 async def _load_demo(dsn: str, settings: Settings) -> None:
     """Fill in the demo's people and, through the ordinary commands, their messages."""
     async with _backend(dsn, settings) as backend:
-        if not await demo_data.load(backend.pool):
-            return
-        for command in demo_data.messages():
-            await handle(backend.store, backend.engine, [command], Meta(actor=command.actor.id, causation="demo"))
-        log.info("demo.loaded", commands=len(demo_data.messages()))
+        await demo_data.load(backend.pool)
+        for story in demo_data.stories():
+            # All of a conversation or nothing: a crash in between leaves none half told. Told already, or deleted
+            # since: the uid is taken.
+            with contextlib.suppress(ConversationExists):
+                await handle(backend.store, backend.engine, story, Meta(actor=story[0].actor.id, causation="demo"))
 
 
 @asynccontextmanager
