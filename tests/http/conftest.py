@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import DummyCookieJar
 from aiohttp.test_utils import TestClient, TestServer
 from people import FEEDBACK, PASSWORD, Client, MakeClient
 
@@ -62,7 +63,9 @@ async def make_client(
                 directory=directory,
                 settings=Settings(**settings),
             )
-            client = await stack.enter_async_context(TestClient(TestServer(make_app(backend))))
+            # Cookies are kept by who is a browser (browser.py), not by whoever comes after him.
+            server = TestServer(make_app(backend))
+            client = await stack.enter_async_context(TestClient(server, cookie_jar=DummyCookieJar()))
             return Client(client, backend)
 
         yield make

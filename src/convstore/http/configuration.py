@@ -89,11 +89,6 @@ async def apps(_request: web.Request) -> web.Response:
     return web.json_response([])
 
 
-async def modules(_request: web.Request) -> web.Response:
-    """``GET /dhis-web-commons/menu/getModules.action``: the menu of apps; without it the header bar shows nothing."""
-    return web.json_response({"modules": []})
-
-
 def _may_configure(request: web.Request) -> None:
     if not request[CALLER].holds("F_SYSTEM_SETTING"):
         text = "Access is denied, requires one Authority from [F_SYSTEM_SETTING]"
