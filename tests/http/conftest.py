@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import DummyCookieJar
 from aiohttp.test_utils import TestClient, TestServer
+from msgspec import structs
 from people import FEEDBACK, PASSWORD, Client, MakeClient
 
 from convstore.backend import Backend
@@ -75,3 +76,16 @@ async def make_client(
 async def client(make_client: MakeClient) -> Client:
     """Give a client of a server with default settings."""
     return await make_client()
+
+
+@pytest.fixture
+async def other_worker(client: Client) -> AsyncIterator[Client]:
+    """Give a client of another server process on the same database, as far as people go: with a memory of its own."""
+    directory = Directory(client.backend.pool)
+    await directory.start()
+    backend = structs.replace(client.backend, directory=directory)
+    try:
+        async with TestClient(TestServer(make_app(backend)), cookie_jar=DummyCookieJar()) as second:
+            yield Client(second, backend)
+    finally:
+        await directory.stop()

@@ -1,22 +1,17 @@
 """Sessions: logging in by cookie, what a cookie is good for, and what ends it (contract sections 1.4 and 9.1)."""
 
 import json
-from collections.abc import AsyncIterator
 from hashlib import sha256
 from pathlib import Path
 
 import bcrypt
 import pytest
-from aiohttp import DummyCookieJar
-from aiohttp.test_utils import TestClient, TestServer
 from browser import LOGIN, Browser
-from msgspec import structs
 from people import CLERK, MC, MOBILE, PASSWORD, Answer, Client, MakeClient
 
 from convstore.directory import Directory, accounts, sessions
 from convstore.directory.importing import import_files
 from convstore.errors import BadCredentials
-from convstore.http.app import make_app
 from eventually import eventually
 
 FORM = "/dhis-web-commons-security/login.action"
@@ -36,19 +31,6 @@ async def mobile(browser: Browser) -> Browser:
     """Give a browser that the mobile user has logged in with."""
     assert 200 == (await browser.log_in("mobile")).status
     return browser
-
-
-@pytest.fixture
-async def other_worker(client: Client) -> AsyncIterator[Client]:
-    """Give a client of another server process on the same database, as far as people go: with a memory of its own."""
-    directory = Directory(client.backend.pool)
-    await directory.start()
-    backend = structs.replace(client.backend, directory=directory)
-    try:
-        async with TestClient(TestServer(make_app(backend)), cookie_jar=DummyCookieJar()) as second:
-            yield Client(second, backend)
-    finally:
-        await directory.stop()
 
 
 def at(browser: Browser, client: Client) -> Browser:
@@ -451,7 +433,7 @@ async def test_use_is_not_written_down_each_time(client: Client, mobile: Browser
 async def test_no_session_lasts_longer_than_30_days(client: Client, mobile: Browser) -> None:
     pool = client.backend.pool
     await pool.execute(
-        "UPDATE session SET created = now() - interval '29 days 23 hours 59 minutes', last_seen = now() - interval '1 day'"
+        "UPDATE session SET created = now() - interval '29 days 23 hours', last_seen = now() - interval '1 day'"
     )
     await Directory(pool).by_session(mobile.cookie.value)
 
