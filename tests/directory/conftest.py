@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from registrar import AddPerson, Tables, stopping
+from terminal import Command, command
 
 from convstore.database import Pool
 from convstore.directory import Directory
@@ -41,3 +42,9 @@ def add_person(pool: Pool) -> AddPerson:
 def tables(pool: Pool) -> Tables:
     """Give a writer of groups and units."""
     return Tables(pool)
+
+
+@pytest.fixture
+def convstore(dsn: str) -> Command:
+    """Give a function that runs the command against the test's store, not at a terminal."""
+    return command(dsn)

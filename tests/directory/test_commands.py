@@ -1,47 +1,13 @@
-import asyncio
 import json
-import os
-import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import asyncpg
 import pytest
+from terminal import Command
 
 from convstore.database import Pool
 from convstore.directory import Directory
 from convstore.errors import AccountDisabled, BadCredentials
-
-
-class Ran:
-    """How a command ended."""
-
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-
-
-Command = Callable[..., Awaitable[Ran]]
-
-
-@pytest.fixture
-def convstore(dsn: str) -> Command:
-    """Give a function that runs the command against the test's store, not at a terminal."""
-
-    async def run(*arguments: str, stdin: str = "") -> Ran:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "convstore",
-            *arguments,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, "CONVSTORE_DSN": dsn, "PYTHONPATH": os.pathsep.join(sys.path)},
-        )
-        out, err = await process.communicate(stdin.encode())
-        return Ran(process.returncode or 0, out.decode(), err.decode())
-
-    return run
 
 
 async def test_an_account_is_added_and_logs_in(convstore: Command, pool: Pool) -> None:

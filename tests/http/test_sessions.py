@@ -490,3 +490,12 @@ async def test_expired_sessions_are_swept_out(client: Client, mobile: Browser) -
 
 async def test_two_workers_know_the_same_sessions(mobile: Browser, other_worker: Client) -> None:
     assert "mobile" == await at(mobile, other_worker).who()
+
+
+async def test_the_process_that_ends_a_session_knows_it_at_once(client: Client, mobile: Browser) -> None:
+    # It believes that it hears of everything, and hears of nothing.
+    here = sessions.Sessions(client.backend.pool, lambda: True)
+    assert MOBILE == await here.find(mobile.cookie.value)
+    await here.close(mobile.cookie.value)
+
+    assert await here.find(mobile.cookie.value) is None

@@ -221,6 +221,16 @@ async def _refused(client: Client, secret: str) -> bool:
     return (await client.as_nobody.get("/api/ping", headers=by(secret))).status == 401
 
 
+async def test_the_process_that_revokes_a_token_knows_it_at_once(client: Client) -> None:
+    # It believes that it hears of everything, and hears of nothing.
+    here = Tokens(client.backend.pool, lambda: True)
+    token, secret = await here.create(MOBILE)
+    assert token.id == getattr(await here.find(secret), "id", None)
+    await here.revoke([token.id])
+
+    assert await here.find(secret) is None
+
+
 async def test_an_expired_token_opens_nothing_and_goes_when_the_next_is_made(client: Client) -> None:
     uid, secret = await made(client.as_mobile)
     await client.backend.pool.execute("UPDATE api_token SET expires = now()")

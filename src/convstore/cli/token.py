@@ -14,7 +14,7 @@ from convstore.cli.connection import opened
 from convstore.cli.loop import run
 from convstore.config import Where
 from convstore.directory import accounts
-from convstore.directory.tokens import DEFAULT_LIFE, FULL, Owned, Tokens
+from convstore.directory.tokens import DEFAULT_LIFE, FULL, LONGEST_LIFE, Owned, Tokens
 from convstore.errors import TokenRefused
 
 app = cyclopts.App(name="token", help="Make, list and revoke personal access tokens.")
@@ -46,6 +46,8 @@ def create(
     days
         How many days it lasts.
     """
+    if not 0 < days <= LONGEST_LIFE.days:  # a timedelta takes neither inf nor nan
+        raise TokenRefused(f"A token expires in the future, within {LONGEST_LIFE.days} days.")
 
     async def work() -> str:
         async with opened(where.dsn, where.data_dir) as pool:
