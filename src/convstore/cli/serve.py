@@ -27,6 +27,7 @@ from convstore.engine import Engine
 from convstore.errors import ConfigError, ConversationExists
 from convstore.handle import handle
 from convstore.http.app import make_app
+from convstore.http.drain import DRAIN
 from convstore.http.monitoring import make_local_app
 from convstore.http.static import mounts
 from convstore.log.create import facts
@@ -38,6 +39,8 @@ log = structlog.get_logger(__name__)
 
 # Requests in flight get this long to finish after a stop was asked for, in seconds.
 _GRACE = 10.0
+# Bytes of a request line: 10,000 conversations may be removed at once, each named in the query (mc=…).
+_LONGEST_LINE = 200_000
 # A worker that died is started again after this many seconds, so that one that cannot live does not spin.
 _RESTART_PAUSE = 1.0
 _LOOPBACK = "127.0.0.1"
@@ -182,7 +185,9 @@ async def _work(settings: Settings, dsn: str, listener: socket.socket, stop: asy
     """Serve in this process until told to stop; then finish the requests in flight."""
     async with _backend(dsn, settings) as backend:
         app = make_app(backend, worker=worker)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=_GRACE, handle_signals=False)
+        runner = web.AppRunner(
+            app, access_log=None, shutdown_timeout=1.0, handle_signals=False, max_line_size=_LONGEST_LINE
+        )
         await runner.setup()
         local = web.AppRunner(make_local_app(app), access_log=None)
         try:
@@ -194,6 +199,9 @@ async def _work(settings: Settings, dsn: str, listener: socket.socket, stop: asy
             log.info("server.ready", url=f"http://{shown}:{port}{settings.context_path}/api")
             await stop.wait()
             log.info("server.stopping", grace_seconds=_GRACE)
+            await site.stop()
+            if cut := await app[DRAIN].finish(_GRACE):
+                log.warning("server.stopping_late", requests=cut)
         finally:
             await runner.cleanup()
             await local.cleanup()

@@ -15,6 +15,7 @@ from convstore.backend import Backend
 from convstore.http import routes
 from convstore.http.auth import admit
 from convstore.http.bodies import admit_body
+from convstore.http.drain import DRAIN, Drain, drained
 from convstore.http.errors import Problem, speak
 from convstore.http.keys import BACKEND, CALLER, FORMAT, HEADERS, PROXIES, REQUEST_ID, SUFFIX, VERSION
 from convstore.http.links import networks
@@ -45,8 +46,9 @@ def make_app(backend: Backend, *, worker: int = 0) -> web.Application:
             be served.
     """
     settings = backend.settings
-    app = web.Application(middlewares=[_observe, speak], client_max_size=settings.max_body)
+    app = web.Application(middlewares=[drained, _observe, speak], client_max_size=settings.max_body)
     app[BACKEND] = backend
+    app[DRAIN] = Drain()
     app[METRICS] = Metrics(backend, worker)
     app[READINESS] = Readiness(backend)
     app[PROXIES] = networks(settings.trusted_proxies)
