@@ -148,7 +148,7 @@ class _Log(Collector):
             "convstore_append_batch_commands", "Commands in each batch sent to the log.", labels=["partition"]
         )
         for partition, counted in enumerate(counters):
-            ends = [*map(str, SIZES), "+Inf"]
+            ends = [*(str(float(size)) for size in SIZES), "+Inf"]
             classes = list(zip(ends, accumulate(counted.sizes), strict=True))
             sizes.add_metric([str(partition)], classes, counted.commands)
         yield sizes
