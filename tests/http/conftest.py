@@ -38,14 +38,18 @@ def metadata() -> Path:
 async def make_client(
     make_store: Callable[..., Awaitable[str]], metadata: Path, password_hash: str
 ) -> AsyncIterator[MakeClient]:
-    """Give a function that starts a server, on a fresh store with a small directory, and gives a client of it."""
+    """Give a function that starts a server, on a fresh store with a small directory, and gives a client of it.
+
+    A server started ``beside`` another works on the same store, as a second process would.
+    """
     async with AsyncExitStack() as stack:
 
-        async def make(partitions: int = 1, **settings: Any) -> Client:
-            dsn = await make_store(partitions=partitions)
+        async def make(partitions: int = 1, *, beside: Client | None = None, **settings: Any) -> Client:
+            dsn = await make_store(partitions=partitions) if beside is None else beside.dsn
             pool = await stack.enter_async_context(await open_pool(dsn, size=max(6, partitions + 4)))
-            await import_files(pool, [metadata])
-            await pool.execute("UPDATE account SET password_hash = $1", password_hash)
+            if beside is None:
+                await import_files(pool, [metadata])
+                await pool.execute("UPDATE account SET password_hash = $1", password_hash)
             store = await Store.open(pool)
             stack.push_async_callback(store.close)
             directory = Directory(pool)
@@ -67,7 +71,7 @@ async def make_client(
             # Cookies are kept by who is a browser (browser.py), not by whoever comes after him.
             server = TestServer(make_app(backend))
             client = await stack.enter_async_context(TestClient(server, cookie_jar=DummyCookieJar()))
-            return Client(client, backend)
+            return Client(client, backend, dsn)
 
         yield make
 
@@ -86,6 +90,6 @@ async def other_worker(client: Client) -> AsyncIterator[Client]:
     backend = structs.replace(client.backend, directory=directory)
     try:
         async with TestClient(TestServer(make_app(backend)), cookie_jar=DummyCookieJar()) as second:
-            yield Client(second, backend)
+            yield Client(second, backend, client.dsn)
     finally:
         await directory.stop()

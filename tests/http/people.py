@@ -131,9 +131,10 @@ class Caller:
 class Client:
     """Clients for everybody, and a look behind the server."""
 
-    def __init__(self, client: "TestClient[Request, Application]", backend: Backend) -> None:
+    def __init__(self, client: "TestClient[Request, Application]", backend: Backend, dsn: str) -> None:
         self._client = client
         self.backend = backend
+        self.dsn = dsn
         self.as_admin = self.by("admin")
         self.as_mobile = self.by("mobile")
         self.as_support = self.by("support")
@@ -197,5 +198,5 @@ class Client:
         return count
 
 
-# Starts a server with these settings, and with so many partitions.
+# Starts a server with these settings, and with so many partitions, or beside another.
 MakeClient = Callable[..., Awaitable[Client]]

@@ -2,7 +2,7 @@
 
 import codecs
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 import msgspec
@@ -11,12 +11,13 @@ from msgspec import Struct
 
 from convstore.http import xml_body
 from convstore.http.errors import Problem, body_too_large
-from convstore.http.incoming import Document
+from convstore.http.incoming import Document, SystemDocument
 from convstore.http.keys import BACKEND
 from convstore.http.negotiation import is_json, is_xml, media_type
 from convstore.http.texts import check_escapes, decoded
 
 Decoded = TypeVar("Decoded")
+Read = TypeVar("Read", Document, SystemDocument)
 
 # aiohttp undoes these while it reads, and counts what comes out.
 _ENCODINGS = frozenset({"identity", "gzip", "deflate"})
@@ -43,7 +44,16 @@ class _Message(Struct, rename="camel"):
     attachments: list[_Reference | str | None] | None = None
 
 
+class _SystemMessage(_Message, rename="camel"):
+    sender: _Reference | str | None = None
+    external_id: str | None = None
+    forced: bool | str | None = None
+    priority: str | None = None
+    priorities: list[str | None] | None = None
+
+
 _message_decoder = msgspec.json.Decoder(_Message)
+_system_decoder = msgspec.json.Decoder(_SystemMessage)
 _ids_decoder = msgspec.json.Decoder(list[str | None] | None)
 
 
@@ -72,16 +82,17 @@ async def read_document(request: web.Request, *, malformed: int) -> Document:
         Problem: 415, it is in another format; 400, there is none; ``malformed``, it is not what it should be.
         BadText: it holds what cannot be stored.
     """
-    name = media_type(request.headers.get("Content-Type", ""))
-    if is_json(name):
-        return _from_json(await _body(request), malformed)
-    if is_xml(name):
-        charset = _encoding(request) if request.charset is not None else None
-        try:
-            return xml_body.parse(await _body(request), charset)
-        except xml_body.MalformedXml as error:
-            raise Problem(malformed, f"XML parse error: {error}") from None
-    raise _unsupported(request)
+    return await _read_either(request, malformed, _from_json, xml_body.parse)
+
+
+async def read_system_document(request: web.Request) -> SystemDocument:
+    """Read a message document of a system, in JSON or XML.
+
+    Raises:
+        Problem: 415, it is in another format; 400, there is none; 409, it is not what it should be.
+        BadText: it holds what cannot be stored.
+    """
+    return await _read_either(request, 409, _system_from_json, xml_body.parse_system)
 
 
 async def read_json(request: web.Request, decoder: msgspec.json.Decoder[Decoded]) -> Decoded:
@@ -122,6 +133,24 @@ def missing_body() -> Problem:
     return Problem(400, "Required request body is missing")
 
 
+async def _read_either(
+    request: web.Request,
+    malformed: int,
+    from_json: Callable[[bytes, int], Read],
+    from_xml: Callable[[bytes, str | None], Read],
+) -> Read:
+    name = media_type(request.headers.get("Content-Type", ""))
+    if is_json(name):
+        return from_json(await _body(request), malformed)
+    if is_xml(name):
+        charset = _encoding(request) if request.charset is not None else None
+        try:
+            return from_xml(await _body(request), charset)
+        except xml_body.MalformedXml as error:
+            raise Problem(malformed, f"XML parse error: {error}") from None
+    raise _unsupported(request)
+
+
 async def _body(request: web.Request) -> bytes:
     body = await request.read()
     if not body.strip():
@@ -130,7 +159,22 @@ async def _body(request: web.Request) -> bytes:
 
 
 def _from_json(body: bytes, malformed: int) -> Document:
-    message = _decoded_json(_message_decoder, body, malformed)
+    return _document(_decoded_json(_message_decoder, body, malformed))
+
+
+def _system_from_json(body: bytes, malformed: int) -> SystemDocument:
+    message = _decoded_json(_system_decoder, body, malformed)
+    forced = message.forced
+    return SystemDocument(
+        message=_document(message),
+        sender=_id(message.sender),
+        external_id=message.external_id or None,
+        forced=str(forced).lower() if isinstance(forced, bool) else forced or "",
+        priorities=tuple(filter(None, (message.priority, *(message.priorities or ())))),
+    )
+
+
+def _document(message: _Message) -> Document:
     return Document(
         subject=message.subject or None,
         text=message.text or None,
@@ -142,7 +186,11 @@ def _from_json(body: bytes, malformed: int) -> Document:
 
 
 def _ids(references: Iterable[_Reference | str | None] | None) -> tuple[str | None, ...]:
-    return tuple((each.id if isinstance(each, _Reference) else each) or None for each in references or ())
+    return tuple(map(_id, references or ()))
+
+
+def _id(reference: _Reference | str | None) -> str | None:
+    return (reference.id if isinstance(reference, _Reference) else reference) or None
 
 
 def _decoded_json(decoder: msgspec.json.Decoder[Decoded], body: bytes, malformed: int) -> Decoded:

@@ -13,10 +13,11 @@ from convstore.domain.commands import ConversationCommand
 from convstore.domain.conversation import decide, initial
 from convstore.domain.uid import Uid, UserId, derive_uid, is_uid, new_uid
 from convstore.errors import AccessDenied, ConversationNotFound
-from convstore.handle import handle, handle_many
+from convstore.handle import WAIT, handle, handle_many
 from convstore.http.errors import BAD_REQUEST, FORBIDDEN, NOT_FOUND, Problem
 from convstore.http.keys import BACKEND, CALLER, HEADERS, REQUEST_ID
 from convstore.http.texts import storable
+from convstore.log import read
 from convstore.log.recorded import Meta
 from convstore.log.store import Decided, IdempotencyKey, Outcome
 
@@ -155,6 +156,19 @@ async def carried_out_before(request: web.Request, uid: Uid) -> bool:
     if outcome is not None:
         _note(request, [outcome], reflected=True)
     return outcome is not None
+
+
+async def await_reflected(request: web.Request, uid: Uid) -> None:
+    """Let the read models catch up with all that has happened so far in a conversation's partition.
+
+    For a command that found everything done, by a request that may not have been answered yet.
+    """
+    backend = request.app[BACKEND]
+    partition = backend.store.partition_of(uid)
+    async with backend.pool.acquire() as conn:
+        position = (await read.heads(conn))[partition]
+    reflected = _waits(request) and await backend.engine.wait(partition, position, WAIT)
+    _note(request, [Outcome(partition, position, (), ())], reflected=reflected)
 
 
 async def uid_to_start(request: web.Request) -> Uid:

@@ -12,3 +12,13 @@ class Document(Struct, frozen=True, kw_only=True):
     groups: tuple[str | None, ...] = ()
     units: tuple[str | None, ...] = ()
     attachments: tuple[str | None, ...] = ()
+
+
+class SystemDocument(Struct, frozen=True, kw_only=True):
+    """A message document of a system, with what only systems say of their messages; as it was sent, not yet judged."""
+
+    message: Document
+    sender: str | None = None
+    external_id: str | None = None
+    forced: str = ""
+    priorities: tuple[str, ...] = ()

@@ -38,11 +38,7 @@ def choice(request: web.Request, name: str, kind: type[Choice]) -> Choice:
     value = required(request, name)
     if not value:
         raise missing(name)
-    try:
-        return kind(value.upper())
-    except ValueError:
-        valid = ", ".join(kind)
-        raise bad_value(name, value, f"Valid values are: [{valid}]") from None
+    return member(name, value, kind)
 
 
 def flag(request: web.Request, name: str) -> bool:
@@ -51,13 +47,33 @@ def flag(request: web.Request, name: str) -> bool:
     Raises:
         Problem: 400, it is neither true nor false.
     """
-    value = request.query.get(name, "")
+    return boolean(name, request.query.get(name, ""))
+
+
+def boolean(name: str, value: str) -> bool:
+    """Read what says yes or no; empty is False. ``name`` is the parameter's, for the error.
+
+    Raises:
+        Problem: 400, it is neither true nor false.
+    """
     lowered = value.strip().lower()
     if lowered in _TRUE:
         return True
     if not lowered or lowered in _FALSE:
         return False
     raise bad_value(name, value, "It should be of type boolean")
+
+
+def member(name: str, value: str, kind: type[Choice]) -> Choice:
+    """Give the member that a value names, in any case. ``name`` is the parameter's, for the error.
+
+    Raises:
+        Problem: 400, it names none.
+    """
+    try:
+        return kind(value.upper())
+    except ValueError:
+        raise bad_value(name, value, f"Valid values are: [{', '.join(kind)}]") from None
 
 
 def whole_number(request: web.Request, name: str, default: int) -> int:

@@ -15,6 +15,7 @@ from convstore.http import (
     sending,
     static,
     system,
+    system_sending,
 )
 from convstore.http.router import Route
 
@@ -95,6 +96,9 @@ API = (
     Route("DELETE", f"{_MC}/{{uid}}/{{userUid}}", removal.remove_participant),
     Route("DELETE", _MC, removal.remove_from_many),
     Route("DELETE", f"{_MC}/{{uid}}", removal.delete),
+    # Ours, beyond the contract's table (docs/api.md).
+    Route("POST", f"{_MC}/system", system_sending.send_system_message),
+    Route("POST", f"{_MC}/validation", system_sending.send_validation_result),
 )
 
 # Directly below the context path.

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from aiohttp import web
 from msgspec import structs
 
-from convstore.domain.commands import AddParticipants, Reply, SendMessage, SendTicket
+from convstore.domain.commands import AddParticipants, Reply, SendMessage, SendTicket, Start
 from convstore.domain.conversation import decide, initial
 from convstore.domain.types import Addressed
 from convstore.domain.uid import Uid, UserId, new_uid
@@ -37,7 +37,7 @@ _MISSING = "Message conversation does not exist: {uid}"
 _REPLY = Wording(_MISSING, "Not authorized to send messages to this conversation.", None)
 _RECIPIENTS = Wording(_MISSING, "Not authorized to change recipients in this conversation.", None)
 # A conversation that is being started is its sender's.
-_START = Wording(_MISSING, "", None)
+START = Wording(_MISSING, "", None)
 
 
 async def send(request: web.Request) -> web.Response:
@@ -52,15 +52,15 @@ async def send(request: web.Request) -> web.Response:
             message_id=new_uid(),
             subject=document.subject,
             text=document.text,
-            recipients=await _resolved(request, document),
-            addressed=_addressed(document),
+            recipients=await resolved(request, document),
+            addressed=addressed(document),
             user_agent=user_agent(request),
         )
         if document.attachments:
             decide(initial(uid), command)
             raise _no_attachment(document.attachments, CONFLICT)
-        uid = await _start(request, command)
-    return _created(request, uid, "Message conversation created")
+        uid = await start(request, command)
+    return created(request, uid, "Message conversation created")
 
 
 async def feedback(request: web.Request) -> web.Response:
@@ -81,7 +81,7 @@ async def feedback(request: web.Request) -> web.Response:
         addressed=Addressed(groups=(group,) if group is not None else ()),
         user_agent=user_agent(request),
     )
-    return _created(request, await _start(request, command), "Feedback created")
+    return created(request, await start(request, command), "Feedback created")
 
 
 async def reply(request: web.Request) -> web.Response:
@@ -103,8 +103,8 @@ async def reply(request: web.Request) -> web.Response:
         await check(request, command, _REPLY)
         raise _no_attachment(attachments, None) if attachments else missing_body()
     await carry_out(request, command, _REPLY)
-    created = HTTPStatus.CREATED if request[VERSION] > _LAST_MANUAL_VERSION else HTTPStatus.OK
-    return _created(request, uid, "Message conversation created", created)
+    status = HTTPStatus.CREATED if request[VERSION] > _LAST_MANUAL_VERSION else HTTPStatus.OK
+    return created(request, uid, "Message conversation created", status)
 
 
 async def add_recipients(request: web.Request) -> web.Response:
@@ -114,7 +114,7 @@ async def add_recipients(request: web.Request) -> web.Response:
         document = await read_document(request, malformed=HTTPStatus.BAD_REQUEST)
         command = AddParticipants(conversation_id=uid, actor=request[CALLER].actor(), participants=())
         try:
-            people = await _resolved(request, document)
+            people = await resolved(request, document)
         except Refused:
             # Whether there is such a conversation, and whether it is his, comes first.
             await check(request, command, _RECIPIENTS)
@@ -123,7 +123,7 @@ async def add_recipients(request: web.Request) -> web.Response:
     return web.Response(status=HTTPStatus.NO_CONTENT)
 
 
-async def _start(request: web.Request, command: SendMessage | SendTicket) -> Uid:
+async def start(request: web.Request, command: Start) -> Uid:
     """Start a conversation, under another uid should its own be taken; give the uid.
 
     Raises:
@@ -131,7 +131,7 @@ async def _start(request: web.Request, command: SendMessage | SendTicket) -> Uid
     """
     for _ in range(_ATTEMPTS):
         try:
-            return (await carry_out(request, command, _START)).conversation_id
+            return (await carry_out(request, command, START)).conversation_id
         except ConversationExists:
             if await idempotency_key(request) is not None:
                 raise KeyReused from None
@@ -139,12 +139,17 @@ async def _start(request: web.Request, command: SendMessage | SendTicket) -> Uid
     raise ConversationExists
 
 
-async def _resolved(request: web.Request, document: Document) -> tuple[UserId, ...]:
+async def resolved(request: web.Request, document: Document) -> tuple[UserId, ...]:
+    """Give the people whom a document's recipients stand for.
+
+    Raises:
+        Refused: as ``Directory.resolve`` does.
+    """
     directory = request.app[BACKEND].directory
     return await directory.resolve(request[CALLER], document.users, document.groups, document.units)
 
 
-def _addressed(document: Document) -> Addressed:
+def addressed(document: Document) -> Addressed:
     """Give whom a document names; called when all of them are known to exist."""
     return Addressed(
         users=tuple(UserId(uid) for uid in dict.fromkeys(document.users) if uid),
@@ -157,6 +162,7 @@ def _no_attachment(attachments: Sequence[str | None], error_code: str | None) ->
     return Problem(HTTPStatus.CONFLICT, f"Attachment '{attachments[0] or 'null'}' not found.", error_code)
 
 
-def _created(request: web.Request, uid: Uid, text: str, status: int = HTTPStatus.CREATED) -> web.Response:
+def created(request: web.Request, uid: Uid, text: str, status: int = HTTPStatus.CREATED) -> web.Response:
+    """Answer that something was created, or added to, and where it is."""
     location = f"{api_url(request)}/messageConversations/{uid}"
     return message_answer(request, web_message(status, text), headers={"Location": location})

@@ -5,15 +5,23 @@ The full form (``<users><user id="…"/></users>``), the manual's literal one (`
 any entity of it is looked at, nothing is fetched, and depth is limited.
 """
 
+from typing import Final
+
 from lxml import etree
 
 from convstore.errors import BadText, ConvstoreError
-from convstore.http.incoming import Document
+from convstore.http.incoming import Document, SystemDocument
 
-_DEPTH = 16
+_DEPTH: Final = 16
+# Where the children of the root lie.
+_CHILD: Final = 2
 
-# Elements of the document that are texts, and those that name somebody or a file: by themselves, and in a list.
+# Elements of the document that are texts: of everybody's, and of a system's.
 _TEXTS = frozenset({"subject", "text"})
+_SYSTEM_TEXTS = _TEXTS | {"sender", "externalId", "forced", "priority"}
+# What may stand around texts of the same name.
+_WRAPPERS = {"priorities": "priority"}
+# Elements that name somebody or a file: by themselves, and in a list.
 _KINDS = {"user": "users", "userGroup": "groups", "organisationUnit": "units", "attachment": "attachments"}
 _LISTS = {"users": "users", "userGroups": "groups", "organisationUnits": "units", "attachments": "attachments"}
 
@@ -32,7 +40,20 @@ def parse(raw: bytes, encoding: str | None) -> Document:
         MalformedXml: it is not well-formed, has a document type, or is nested too deeply.
         BadText: it holds a character that cannot be stored, or is not in its encoding.
     """
-    reader = _Reader()
+    return _read(raw, encoding, _TEXTS).document()
+
+
+def parse_system(raw: bytes, encoding: str | None) -> SystemDocument:
+    """Read a document of a system: the same, and what only those have.
+
+    Raises:
+        MalformedXml, BadText: as ``parse``.
+    """
+    return _read(raw, encoding, _SYSTEM_TEXTS).system_document()
+
+
+def _read(raw: bytes, encoding: str | None, texts: frozenset[str]) -> "_Reader":
+    reader = _Reader(texts)
     if encoding is not None:
         try:
             raw = raw.decode(encoding).encode()
@@ -54,15 +75,17 @@ def parse(raw: bytes, encoding: str | None) -> Document:
         if error.code in _BAD_TEXT:  # type: ignore[attr-defined]  # missing in the stubs
             raise BadText from None
         raise MalformedXml(error.msg) from None
-    return reader.document()
+    return reader
 
 
 class _Reader:
     """Takes what the parser meets, and keeps the few things that a message is made of."""
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: frozenset[str]) -> None:
+        self._wanted = wanted
         self._depth = 0
-        self._texts: dict[str, str] = {}
+        self._texts: dict[str, list[str]] = {}
+        self._wrapped: str | None = None  # what the open wrapper may have inside
         self._ids: dict[str, list[str | None]] = {kind: [] for kind in _LISTS.values()}
         self._list: str | None = None  # the list that is open
         self._entry: tuple[str, int] | None = None  # whose list the open entry goes to, and at which depth it lies
@@ -81,14 +104,19 @@ class _Reader:
         name = tag.rpartition("}")[2]
         if self._into is not None:
             return
-        if self._depth == 2 and name in _TEXTS:  # noqa: PLR2004 - the children of the root
+        if (self._depth == _CHILD and name in self._wanted) or (self._depth > _CHILD and name == self._wrapped):
             self._into = (name, self._depth)
-        elif self._depth == 2 and name in _LISTS:  # noqa: PLR2004 - likewise
+            if name == "sender":
+                # Named as other people are, or by a text.
+                self._take(name, attributes.get("id", ""))
+        elif self._depth == _CHILD and _WRAPPERS.get(name) in self._wanted:
+            self._wrapped = _WRAPPERS[name]
+        elif self._depth == _CHILD and name in _LISTS:
             self._list = _LISTS[name]
         elif self._entry is not None:
             if name == "id" and self._depth == self._entry[1] + 1:
                 self._into = (name, self._depth)
-        elif self._list is not None or (self._depth == 2 and name in _KINDS):  # noqa: PLR2004 - likewise
+        elif self._list is not None or (self._depth == _CHILD and name in _KINDS):
             self._entry = (self._list or _KINDS[name], self._depth)
             self._ids[self._entry[0]].append(attributes.get("id") or None)
 
@@ -103,14 +131,14 @@ class _Reader:
             text = "".join(self._pieces)
             self._pieces.clear()
             if self._into[0] != "id":
-                self._texts[self._into[0]] = text
+                self._take(self._into[0], text)
             elif self._entry is not None and text.strip():
                 self._ids[self._entry[0]][-1] = text.strip()
             self._into = None
         elif self._entry is not None and self._entry[1] == self._depth:
             self._entry = None
-        elif self._depth == 2:  # noqa: PLR2004 - the children of the root
-            self._list = None
+        elif self._depth == _CHILD:
+            self._list = self._wrapped = None
         self._depth -= 1
 
     def close(self) -> None:
@@ -119,10 +147,32 @@ class _Reader:
     def document(self) -> Document:
         """Give what was read."""
         return Document(
-            subject=self._texts.get("subject") or None,
-            text=self._texts.get("text") or None,
+            subject=self._text("subject"),
+            text=self._text("text"),
             users=tuple(self._ids["users"]),
             groups=tuple(self._ids["groups"]),
             units=tuple(self._ids["units"]),
             attachments=tuple(self._ids["attachments"]),
         )
+
+    def system_document(self) -> SystemDocument:
+        """Give what was read of a system's document."""
+        return SystemDocument(
+            message=self.document(),
+            sender=_stripped(self._text("sender")),
+            external_id=self._text("externalId"),
+            forced=_stripped(self._text("forced")) or "",
+            priorities=tuple(filter(None, map(_stripped, self._texts.get("priority", ())))),
+        )
+
+    def _take(self, name: str, text: str) -> None:
+        if text:
+            self._texts.setdefault(name, []).append(text)
+
+    def _text(self, name: str) -> str | None:
+        """Give a text, the last when it was there several times; None for an empty one."""
+        return self._texts.get(name, [None])[-1]
+
+
+def _stripped(text: str | None) -> str | None:
+    return (text or "").strip() or None
