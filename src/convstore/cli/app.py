@@ -17,6 +17,7 @@ from convstore import logs
 from convstore.cli import directory, log, projection, token, user, verify
 from convstore.cli.connection import owner_dsn
 from convstore.cli.loop import run
+from convstore.cli.race import race
 from convstore.cli.serve import serve
 from convstore.cli.status import status
 from convstore.config import DEFAULT_FILE, ENVIRONMENT_PREFIX, Settings, Where, check_file
@@ -44,6 +45,7 @@ app.command(log.app)
 app.command(verify.app)
 app.command(status)
 app.command(projection.app)
+app.command(race)
 
 
 @app.command
