@@ -35,7 +35,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if given := os.environ.get("CONVSTORE_TEST_DSN"):
         yield given
         return
-    from convstore.embedded.cluster import Cluster  # noqa: PLC0415 - not needed when a server is given
+    from convstore.embedded.cluster import Cluster
 
     folder: Path = tmp_path_factory.mktemp("pg")
     with asyncio.Runner() as runner:
