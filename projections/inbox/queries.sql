@@ -168,6 +168,41 @@ SELECT COALESCE(sum(n.total - n.unread_all), 0)::bigint
   FROM inbox_count_v1 AS n
  WHERE n.user_id = $1
 
+-- counts --
+-- How many copies the reader has of each type, and how many unread ones in either view; no row for a type without any.
+--   $1 reader
+SELECT n.message_type,
+       sum(n.total)::bigint AS total,
+       sum(n.unread)::bigint AS unread,
+       sum(n.unread_all)::bigint AS unread_all
+  FROM inbox_count_v1 AS n
+ WHERE n.user_id = $1
+ GROUP BY n.message_type
+
+-- unread_copies --
+-- The next of the reader's unread copies, by conversation, with their partitions.
+--   $1 reader  $2 message type, NULL for all  $3 after this conversation  $4 at most
+SELECT conversation_id, partition
+  FROM inbox_v1
+ WHERE user_id = $1
+   AND unread
+   AND ($2::text IS NULL OR message_type = $2)
+   AND conversation_id > $3
+ ORDER BY conversation_id
+ LIMIT $4
+
+-- unread_copies_all --
+-- The same.
+--   $1 reader  $2 message type, NULL for all  $3 after this conversation  $4 at most
+SELECT conversation_id, partition
+  FROM inbox_v1
+ WHERE user_id = $1
+   AND unread_all
+   AND ($2::text IS NULL OR message_type = $2)
+   AND conversation_id > $3
+ ORDER BY conversation_id
+ LIMIT $4
+
 -- conversations_of --
 -- Which conversations one person has a copy of.
 --   $1 user_id
@@ -175,3 +210,12 @@ SELECT i.conversation_id
   FROM inbox_v1 i
  WHERE i.user_id = $1
  ORDER BY i.conversation_id;
+
+-- without --
+-- Which of these conversations the read model has not: those that were deleted, and those that it has not come to yet.
+--   $1 conversation_id[]
+SELECT wanted.id
+  FROM unnest($1::text[]) AS wanted (id)
+ WHERE NOT EXISTS (SELECT
+                     FROM inbox_conversation_v1 AS c
+                    WHERE c.conversation_id = wanted.id);

@@ -69,8 +69,8 @@ async def carry_out(
         if not is_uid(command.conversation_id):
             raise ConversationNotFound(command.conversation_id)
         meta = circumstances(request, on_behalf_of=on_behalf_of)
-        handled = await handle(backend.store, backend.engine, [command], meta, key, wait=_waits(request))
-    _note(request, [handled.outcome], reflected=handled.reflected)
+        handled = await handle(backend.store, backend.engine, [command], meta, key, wait=waits(request))
+    note(request, [handled.outcome], reflected=handled.reflected)
     return handled.outcome.decided[0]
 
 
@@ -133,12 +133,12 @@ async def _batch(
     for each in commands:
         decide(states[each.conversation_id], each)
     if not commands:
-        _note(request, list(before.values()), reflected=True)
+        note(request, list(before.values()), reflected=True)
         return list(before.values())
     meta = circumstances(request, on_behalf_of=on_behalf_of)
-    handled = await handle_many(backend.store, backend.engine, commands, meta, key, wait=_waits(request))
+    handled = await handle_many(backend.store, backend.engine, commands, meta, key, wait=waits(request))
     outcomes = [*before.values(), *handled.outcomes]
-    _note(request, outcomes, reflected=handled.reflected)
+    note(request, outcomes, reflected=handled.reflected)
     return outcomes
 
 
@@ -154,7 +154,7 @@ async def carried_out_before(request: web.Request, uid: Uid) -> bool:
     store = request.app[BACKEND].store
     outcome = (await store.recall(key)).get(store.partition_of(uid))
     if outcome is not None:
-        _note(request, [outcome], reflected=True)
+        note(request, [outcome], reflected=True)
     return outcome is not None
 
 
@@ -167,8 +167,8 @@ async def await_reflected(request: web.Request, uid: Uid) -> None:
     partition = backend.store.partition_of(uid)
     async with backend.pool.acquire() as conn:
         position = (await read.heads(conn))[partition]
-    reflected = _waits(request) and await backend.engine.wait(partition, position, WAIT)
-    _note(request, [Outcome(partition, position, (), ())], reflected=reflected)
+    reflected = waits(request) and await backend.engine.wait(partition, position, WAIT)
+    note(request, [Outcome(partition, position, (), ())], reflected=reflected)
 
 
 async def uid_to_start(request: web.Request) -> Uid:
@@ -228,7 +228,7 @@ def user_agent(request: web.Request) -> str | None:
     return None if agent is None else storable(agent)
 
 
-def _waits(request: web.Request) -> bool:
+def waits(request: web.Request) -> bool:
     """Tell whether the answer waits until the read models show the change: unless the client prefers not (RFC 7240)."""
     preferences = ",".join(request.headers.getall("Prefer", ())).lower().split(",")
     if "respond-async" not in (preference.partition(";")[0].strip() for preference in preferences):
@@ -237,7 +237,7 @@ def _waits(request: web.Request) -> bool:
     return False
 
 
-def _note(request: web.Request, outcomes: Sequence[Outcome], *, reflected: bool) -> None:
+def note(request: web.Request, outcomes: Sequence[Outcome], *, reflected: bool) -> None:
     """Tell in the answer's headers which place of the log it reflects, and when lists may not show it yet."""
     backend = request.app[BACKEND]
     # Of the partitions that this did not concern, the answer reflects what lists show.

@@ -13,7 +13,9 @@ from convstore.http.bodies import read_ids
 from convstore.http.commands import Wording, carry_out_batch
 from convstore.http.errors import NOT_FOUND, Problem
 from convstore.http.keys import BACKEND, CALLER
+from convstore.http.mark_all import mark_all_read
 from convstore.http.nodes import node_answer
+from convstore.http.params import flag
 
 
 class _Kind(Struct, frozen=True):
@@ -56,7 +58,9 @@ _UNFOLLOW = _Kind(
 
 
 async def read(request: web.Request) -> web.Response:
-    """``POST messageConversations/read`` (row 12)."""
+    """``POST messageConversations/read`` (row 12); with ``all=true``, which is ours, everything that was seen."""
+    if flag(request, "all"):
+        return await mark_all_read(request)
     return await _mark_many(request, _READ)
 
 

@@ -55,15 +55,17 @@ def message_answer(
     return answer(request, body, status=message.http_status_code, headers=headers)
 
 
-def node_answer(request: web.Request, name: str, value: str | Sequence[str], *, root: str = "response") -> web.Response:
-    """Answer with a node of one member: a text, or a list of uids.
+def node_answer(
+    request: web.Request, name: str, value: str | int | Sequence[str], *, root: str = "response"
+) -> web.Response:
+    """Answer with a node of one member: a text, a number, or a list of uids.
 
     In XML a list has no element of its own, its uids lie in the root; only ``removed`` wraps them (section 2.5.6).
     """
     if request[FORMAT] is Format.JSON:
         return answer(request, _encode({name: value}))
-    if isinstance(value, str):
-        inner = markup.element(name, value)
+    if isinstance(value, str | int):
+        inner = markup.element(name, str(value))
     else:
         inner = "".join(markup.element("uid", uid) for uid in value)
         if name == "removed" and value:

@@ -5,6 +5,7 @@ from convstore.http import (
     changes,
     configuration,
     conversations,
+    counts,
     login,
     marks,
     me,
@@ -97,6 +98,7 @@ API = (
     Route("DELETE", _MC, removal.remove_from_many),
     Route("DELETE", f"{_MC}/{{uid}}", removal.delete),
     # Ours, beyond the contract's table (docs/api.md).
+    Route("GET", f"{_MC}/counts", counts.counts),
     Route("POST", f"{_MC}/system", system_sending.send_system_message),
     Route("POST", f"{_MC}/validation", system_sending.send_validation_result),
 )

@@ -3,7 +3,7 @@
 What has been read up to a position is complete for ever: positions are dense and in commit order (design section 4).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from importlib.resources import files
 from typing import Any, Final
 
@@ -37,6 +37,12 @@ async def read_stream(
         LogCorrupt: one cannot be decoded; says which.
     """
     return _recorded(await conn.fetch(sql.stream_page, partition, stream, after_version), partition, codec)
+
+
+async def versions_at(conn: Conn, partition: int, streams: Collection[Uid], position: int) -> dict[Uid, int]:
+    """Say which versions these streams of a partition had at a position; those that had not begun are left out."""
+    rows = await conn.fetch(sql.versions_at, partition, list(streams), position)
+    return {row["stream"]: row["version"] for row in rows}
 
 
 async def heads(conn: Conn) -> list[int]:

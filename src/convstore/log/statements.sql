@@ -42,6 +42,22 @@ SELECT position, stream, version, data, recorded_at, meta
    AND version > $3
  ORDER BY version;
 
+-- versions_at --
+-- How far streams had come at a position: the version of the last event at or before it. No row for a stream that had
+-- not begun.
+--   $1 partition  $2 stream[]  $3 position
+SELECT w.stream, e.version
+  FROM unnest($2::text[]) AS w (stream)
+ CROSS JOIN LATERAL (
+           SELECT e.version
+             FROM event e
+            WHERE e.partition = $1
+              AND e.stream = w.stream
+              AND e.position <= $3
+            ORDER BY e.version DESC
+            LIMIT 1
+       ) AS e;
+
 -- heads --
 -- The last position of each partition.
 SELECT partition, position
