@@ -105,18 +105,18 @@ def plan_list(source: Source, query: Query, fields: tuple[Field, ...]) -> ListPl
     own = selection.index(f"{outer.row}.id") if selection.children else 0
     paged = query.paging.enabled
     rows = SKELETONS.rows.format(source=source.rows, row=scope.row, joins=scope.joins, passes=passes)
-    limit = _limit(query.paging, arguments)
+    cut = _cut(query.paging, arguments)
     total = "NULL::bigint"
     if paged:
         total = source.total(arguments) if source.total is not None else SKELETONS.count.format(rows=counted)
     columns = "".join(f"{sql} AS c{index}, " for index, sql in enumerate(selection.columns))
     hits = ""
     if form is Form.FIRST_PAGE:
-        page = SKELETONS.first_page.format(columns=columns, keys=_ordered(keys), rows=rows, limit=limit)
+        page = SKELETONS.first_page.format(columns=columns, keys=_ordered(keys), rows=rows, limit=cut.limit)
     else:
-        ids = SKELETONS.ids.format(row=scope.row, keys=_ordered(keys), rows=rows, limit=limit)
+        ids = SKELETONS.ids.format(row=scope.row, keys=_ordered(keys), rows=rows, limit=cut.limit)
         if form is Form.HITS:
-            hits, ids = _hits(scope, keys, rows, limit)
+            hits, ids = _hits(scope, keys, rows, cut.limit)
             total = SKELETONS.count_hits if paged else total
         page = SKELETONS.later_page.format(
             columns=columns, ids=ids, source=source.rows, row=outer.row, joins=outer.joins
@@ -124,6 +124,7 @@ def plan_list(source: Source, query: Query, fields: tuple[Field, ...]) -> ListPl
     sql = SKELETONS.list.format(
         hits=hits,
         shown="".join(f"p.c{index}, " for index in range(len(selection.columns))),
+        first=cut.first,
         total=total,
         positions=_positions(source, arguments),
         page=page,
@@ -160,12 +161,18 @@ def _text(entity: Entity, conditions: Conditions, text: str) -> str:
     return f"({is_id} OR {contains})"
 
 
-def _limit(paging: Paging, arguments: Arguments) -> str:
+class _Cut(Struct, frozen=True):
+    """How a page is cut out: the clause, and the place of its first row."""
+
+    limit: str
+    first: str
+
+
+def _cut(paging: Paging, arguments: Arguments) -> _Cut:
     if not paging.enabled:
-        return ""
-    return SKELETONS.limit.format(
-        size=arguments.bind(paging.size, "bigint"), offset=arguments.bind(paging.offset, "bigint")
-    )
+        return _Cut("", "1")
+    size, offset = arguments.bind(paging.size, "bigint"), arguments.bind(paging.offset, "bigint")
+    return _Cut(SKELETONS.limit.format(size=size, offset=offset), f"{offset} + 1")
 
 
 def _hits(scope: Scope, keys: list[Key], rows: str, limit: str) -> tuple[str, str]:

@@ -4,7 +4,9 @@
 -- list --
 -- A page with its total and its place in the log: always a row, of an empty page one whose place is null.
 {hits}
-SELECT {shown} p.place, t.total, t.positions
+-- The place in the log comes with the first row only.
+SELECT {shown} p.place, t.total,
+       CASE WHEN p.place IS NULL OR p.place = {first} THEN t.positions END AS positions
   FROM (SELECT ({total}) AS total, ({positions}) AS positions) AS t
   LEFT JOIN ({page}) AS p ON true
  ORDER BY p.place
