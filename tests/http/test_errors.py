@@ -205,8 +205,9 @@ async def test_each_request_leaves_one_line_without_what_people_wrote(client: Cl
         "route": "messageConversations/feedback",
         "status": 201,
         "user": MOBILE,
+        "by": "password",
     }
-    assert (second["route"], second["status"], second["user"]) == (None, 401, None)
+    assert (second["route"], second["status"], second["user"], second["by"]) == (None, 401, None, None)
     assert "secret" not in repr(lines)
     assert answer.headers["X-Request-ID"] == "abc-1"
 

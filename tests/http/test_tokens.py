@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
+import structlog
 from browser import Browser
 from people import MC, MOBILE, Answer, Caller, Client
 
@@ -297,6 +298,15 @@ async def test_a_token_that_there_is_not_opens_nothing(client: Client, secret: s
     answer = await client.as_nobody.get("/api/ping", headers=by(secret))
 
     assert (401, "Unauthorized") == answer.message
+
+
+async def test_the_log_tells_which_token_it_was(client: Client) -> None:
+    uid, secret = await made(client.as_mobile)
+    with structlog.testing.capture_logs() as lines:
+        await client.as_nobody.get("/api/ping", headers=by(secret))
+
+    assert [(MOBILE, f"token {uid}")] == [(line["user"], line["by"]) for line in lines]
+    assert secret not in repr(lines)
 
 
 async def test_use_is_noted_once_an_hour(client: Client) -> None:

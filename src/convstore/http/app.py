@@ -17,7 +17,7 @@ from convstore.http.auth import admit
 from convstore.http.bodies import admit_body
 from convstore.http.drain import DRAIN, Drain, drained
 from convstore.http.errors import Problem, speak
-from convstore.http.keys import BACKEND, CALLER, FORMAT, HEADERS, PROXIES, REQUEST_ID, SUFFIX, VERSION
+from convstore.http.keys import BACKEND, CALLER, ENTRY, FORMAT, HEADERS, PROXIES, REQUEST_ID, SUFFIX, VERSION
 from convstore.http.links import networks
 from convstore.http.metrics import METRICS, Metrics
 from convstore.http.monitoring import READINESS, Readiness
@@ -25,6 +25,7 @@ from convstore.http.negotiation import Format, negotiate
 from convstore.http.router import Found, Router
 from convstore.http.static import MODULES, MOUNTS, modules, mounts, serve_file
 from convstore.http.texts import check_percent_encoded
+from convstore.http.uploads import longest_upload
 
 _ROUTER = web.AppKey("router", Router)
 _FOUND = web.RequestKey("found", Found)
@@ -114,6 +115,7 @@ async def _observe(request: web.Request, handler: Handler) -> web.StreamResponse
         route=route,
         status=response.status,
         user=request[CALLER].id if CALLER in request else None,
+        by=request[ENTRY].credentials if ENTRY in request else None,
         took_ms=round(took * 1000, 1),
     )
     return response
@@ -140,6 +142,7 @@ async def _dispatch(request: web.Request) -> web.StreamResponse:
         raise Problem(HTTPStatus.NOT_ACCEPTABLE, "Only application/json and application/xml can be given")
     check_percent_encoded(request.rel_url.raw_path)
     check_percent_encoded(request.rel_url.raw_query_string)
-    await admit_body(request)
+    settings = request.app[BACKEND].settings
+    await admit_body(request, longest_upload(settings.max_attachment) if route.streamed else settings.max_body)
     request.match_info.update(found.parameters)
     return await route.handler(request)

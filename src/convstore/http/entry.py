@@ -22,3 +22,8 @@ class Entry(Struct, frozen=True, kw_only=True):
     person: Person
     means: Means
     token: Token | None = None
+
+    @property
+    def credentials(self) -> str:
+        """What the log says of it: the kind, and which token it was."""
+        return self.means.value if self.token is None else f"{self.means.value} {self.token.id}"
