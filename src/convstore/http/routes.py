@@ -2,6 +2,7 @@
 
 from convstore.http import (
     api_tokens,
+    bulk,
     changes,
     configuration,
     conversations,
@@ -99,6 +100,9 @@ API = (
     Route("DELETE", f"{_MC}/{{uid}}", removal.delete),
     # Ours, beyond the contract's table (docs/api.md).
     Route("GET", f"{_MC}/counts", counts.counts),
+    Route("POST", f"{_MC}/status", bulk.set_status),
+    Route("POST", f"{_MC}/priority", bulk.set_priority),
+    Route("POST", f"{_MC}/assign", bulk.assign),
     Route("POST", f"{_MC}/system", system_sending.send_system_message),
     Route("POST", f"{_MC}/validation", system_sending.send_validation_result),
 )
