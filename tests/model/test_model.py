@@ -17,7 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
-from asking import PEOPLE, Asked, anything, deleting, replying, starting
+from asking import PEOPLE, RIGHTS, Asker, Kind, anybody, anything, deleting, replying, starting
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -33,7 +33,7 @@ from naive import Naive, Talk
 from convstore.database import SERVER_ROLE, Pool, connect, open_pool
 from convstore.domain.commands import ConversationCommand
 from convstore.domain.events import tag_of
-from convstore.domain.types import MessageType
+from convstore.domain.types import Actor, MessageType
 from convstore.domain.uid import Uid, UserId, new_uid
 from convstore.engine import Engine
 from convstore.errors import Refused
@@ -47,9 +47,12 @@ from eventually import eventually
 from rebuilt import assert_rebuilt_equals_live
 from words import CID
 
-EXAMPLES = int(os.environ.get("CONVSTORE_MODEL_EXAMPLES", "6"))
-STEPS = int(os.environ.get("CONVSTORE_MODEL_STEPS", "60"))
+EXAMPLES = int(os.environ.get("CONVSTORE_MODEL_EXAMPLES", "12"))
+STEPS = int(os.environ.get("CONVSTORE_MODEL_STEPS", "50"))
 LOOK_EVERY = 6
+
+process = st.integers(0, 1)
+recent = st.integers(0, 3)
 
 
 class Machine(RuleBasedStateMachine):
@@ -72,40 +75,39 @@ class Machine(RuleBasedStateMachine):
     def begin(self, partitions: int) -> None:
         self.runner.run(self._begin(self.template(partitions), partitions))
 
-    @rule(ask=starting, process=st.integers(0, 1))
-    def start(self, ask: Asked, process: int) -> None:
+    @rule(by=anybody, kind=starting, process=process)
+    def start(self, by: Asker, kind: Kind, process: int) -> None:
         self.uids.append(new_uid())
-        self._submit(process, [ask(self.uids[-1])])
+        self._submit(process, [self._asked(by, kind)])
 
     @precondition(lambda self: self.uids)
-    @rule(ask=starting, at=st.integers(0), process=st.integers(0, 1))
-    def start_what_is_there(self, ask: Asked, at: int, process: int) -> None:
-        self._submit(process, [ask(self._uid(at))])
+    @rule(by=anybody, kind=starting, at=recent, process=process)
+    def start_what_is_there(self, by: Asker, kind: Kind, at: int, process: int) -> None:
+        self._submit(process, [self._asked(by, kind, at)])
 
-    @rule(ask=st.one_of(replying, deleting), process=st.integers(0, 1))
-    def ask_of_what_never_was(self, ask: Asked, process: int) -> None:
-        self._submit(process, [ask(new_uid())])
-
-    @precondition(lambda self: self.uids)
-    @rule(ask=anything, at=st.integers(0), process=st.integers(0, 1))
-    def ask_one(self, ask: Asked, at: int, process: int) -> None:
-        self._submit(process, [ask(self._uid(at))])
+    @rule(by=anybody, kind=st.one_of(replying, deleting), process=process)
+    def ask_of_what_never_was(self, by: Asker, kind: Kind, process: int) -> None:
+        self._submit(process, [kind(self._actor(by, None), new_uid(), 0)])
 
     @precondition(lambda self: self.uids)
-    @rule(ask=st.lists(anything, min_size=2, max_size=6), at=st.integers(0), process=st.integers(0, 1))
-    def ask_in_one_request(self, ask: list[Asked], at: int, process: int) -> None:
-        self._submit(process, [each(self._uid(at)) for each in ask])
+    @rule(by=anybody, kind=anything, at=recent, process=process)
+    def ask_one(self, by: Asker, kind: Kind, at: int, process: int) -> None:
+        self._submit(process, [self._asked(by, kind, at)])
 
     @precondition(lambda self: self.uids)
-    @rule(ask=st.lists(st.tuples(anything, st.integers(0)), min_size=2, max_size=20), process=st.integers(0, 1))
-    def ask_at_once(self, ask: list[tuple[Asked, int]], process: int) -> None:
-        commands = [each(self._uid(at)) for each, at in ask]
-        self.runner.run(self._submitted_at_once(process, commands))
+    @rule(by=anybody, kinds=st.lists(anything, min_size=2, max_size=6), at=recent, process=process)
+    def ask_in_one_request(self, by: Asker, kinds: list[Kind], at: int, process: int) -> None:
+        self._submit(process, [self._asked(by, kind, at) for kind in kinds])
 
     @precondition(lambda self: self.uids)
-    @rule(ask=anything, at=st.integers(0), process=st.integers(0, 1))
-    def ask_twice_with_a_key(self, ask: Asked, at: int, process: int) -> None:
-        command = ask(self._uid(at))
+    @rule(asked=st.lists(st.tuples(anybody, anything, recent), min_size=2, max_size=20), process=process)
+    def ask_at_once(self, asked: list[tuple[Asker, Kind, int]], process: int) -> None:
+        self.runner.run(self._submitted_at_once(process, [self._asked(*each) for each in asked]))
+
+    @precondition(lambda self: self.uids)
+    @rule(by=anybody, kind=anything, at=recent, process=process)
+    def ask_twice_with_a_key(self, by: Asker, kind: Kind, at: int, process: int) -> None:
+        command = self._asked(by, kind, at)
         key = IdempotencyKey(command.actor.id, secrets.token_hex(8), b"the same")
         if (outcome := self._submit(process, [command], key)) is not None:
             again = self.runner.run(self.stores[1 - process].submit([command], Meta(), key))
@@ -113,9 +115,9 @@ class Machine(RuleBasedStateMachine):
             assert outcome.decided == again.decided
 
     @precondition(lambda self: self.uids)
-    @rule(ask=deleting, at=st.integers(0), process=st.integers(0, 1))
-    def delete(self, ask: Asked, at: int, process: int) -> None:
-        self._submit(process, [ask(self._uid(at))])
+    @rule(by=anybody, kind=deleting, at=recent, process=process)
+    def delete(self, by: Asker, kind: Kind, at: int, process: int) -> None:
+        self._submit(process, [self._asked(by, kind, at)])
 
     @precondition(lambda self: self.engine is not None)
     @rule()
@@ -144,8 +146,17 @@ class Machine(RuleBasedStateMachine):
             self.runner.run(self._clean_up())
             self.runner.close()
 
-    def _uid(self, at: int) -> Uid:
-        return self.uids[at % len(self.uids)]
+    def _asked(self, by: Asker, kind: Kind, at: int = 0) -> ConversationCommand:
+        """Ask something of one of the conversations, counted from the one that started last."""
+        uid = self.uids[-1 - at % len(self.uids)]
+        talk = self.naive.talks.get(uid)
+        return kind(self._actor(by, talk), uid, talk.version if talk is not None else 0)
+
+    def _actor(self, by: Asker, talk: Talk | None) -> Actor:
+        if isinstance(by, Actor):
+            return by
+        inside = sorted(talk.copies) if talk is not None and talk.copies else PEOPLE
+        return RIGHTS[inside[by % len(inside)]]
 
     async def _begin(self, template: str, partitions: int) -> None:
         await self._execute(f"CREATE DATABASE {self.name} TEMPLATE {template}")
