@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
@@ -18,6 +19,8 @@ from convstore.database import Conn, connect, open_pool, open_readers
 from convstore.directory import Directory
 from convstore.domain.uid import Uid
 from convstore.engine import Engine
+from convstore.files.service import Files
+from convstore.files.storage import open_storage
 from convstore.http.app import make_app
 from convstore.http.monitoring import make_local_app
 from convstore.log.recorded import Meta
@@ -55,7 +58,7 @@ class Watched:
 
 
 @pytest.fixture
-async def watched(dsn: str) -> AsyncIterator[Watched]:
+async def watched(dsn: str, tmp_path: Path) -> AsyncIterator[Watched]:
     """Give a server as ``convstore serve`` runs it, as the third of its siblings."""
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(await open_pool(dsn, size=6))
@@ -69,7 +72,13 @@ async def watched(dsn: str) -> AsyncIterator[Watched]:
         stack.push_async_callback(engine.stop)
         readers = await stack.enter_async_context(await open_readers(dsn, size=2))
         backend = Backend(
-            pool=pool, readers=readers, store=store, engine=engine, directory=directory, settings=Settings()
+            pool=pool,
+            readers=readers,
+            store=store,
+            engine=engine,
+            directory=directory,
+            files=Files(pool, open_storage("", tmp_path), limit=1_000, partition_of=store.partition_of),
+            settings=Settings(),
         )
         app = make_app(backend, worker=2)
         client = await stack.enter_async_context(TestClient(TestServer(app)))
