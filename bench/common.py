@@ -16,6 +16,7 @@ import asyncpg
 import msgspec
 import uvloop
 
+from convstore import logs
 from convstore.database import Conn
 from convstore.embedded import Cluster
 from convstore.migrate import migrate
@@ -86,6 +87,7 @@ def report(**facts: Any) -> None:
 
 
 def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run on the loop that the server uses."""
+    """Run on the loop that the server uses, with its log lines on standard error, beside the one of the result."""
+    logs.configure()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main())
