@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from itertools import cycle, product
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -264,4 +265,4 @@ async def check(model: Model, readers: Pool, query: Query, *, with_internal: boo
     assert len(expected) == answer.total, said
     start = query.paging.offset
     wanted = [found["id"] for found in expected[start : start + query.paging.size]]
-    assert wanted == [found["id"] for found in answer.objects], said
+    assert [{"id": uid} for uid in wanted] == msgspec.to_builtins(answer.objects), said

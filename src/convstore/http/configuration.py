@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
 
 from aiohttp import web
 
 from convstore.domain.uid import Uid
 from convstore.http import markup
 from convstore.http.bodies import read_text
-from convstore.http.documents import object_json, object_xml
+from convstore.http.documents import Object, object_json, object_xml
 from convstore.http.errors import NOT_FOUND, Problem
 from convstore.http.keys import BACKEND, CALLER, FORMAT
 from convstore.http.negotiation import Format
@@ -39,7 +38,7 @@ async def configuration(request: web.Request) -> web.Response:
     said = {"systemId": request.app[BACKEND].store.id, "feedbackRecipients": await _feedback_group(request)}
     if request[FORMAT] is Format.JSON:
         return read_answer(request, object_json(said))
-    members = {"feedbackRecipients": Member(inner=_FEEDBACK_GROUP.shape.members)}
+    members = {"feedbackRecipients": Member(inner=_FEEDBACK_GROUP.shape)}
     return read_answer(request, object_xml("configuration", said, members))
 
 
@@ -48,7 +47,7 @@ async def feedback_recipients(request: web.Request) -> web.Response:
     found = await _feedback_group(request)
     if request[FORMAT] is Format.JSON:
         return read_answer(request, object_json(found))
-    return read_answer(request, object_xml(GROUP.name, found, _FEEDBACK_GROUP.shape.members))
+    return read_answer(request, object_xml(GROUP.name, found, _FEEDBACK_GROUP.shape))
 
 
 async def set_feedback_recipients(request: web.Request) -> web.Response:
@@ -95,7 +94,7 @@ def _may_configure(request: web.Request) -> None:
         raise Problem(HTTPStatus.FORBIDDEN, text)
 
 
-async def _feedback_group(request: web.Request) -> dict[str, Any]:
+async def _feedback_group(request: web.Request) -> Object:
     group = await request.app[BACKEND].directory.feedback_group()
     found = None if group is None else await fetch_object(request, _FEEDBACK_GROUP, group)
     return {} if found is None else found.object

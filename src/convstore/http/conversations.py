@@ -88,9 +88,9 @@ async def get_conversation(request: web.Request) -> web.Response:
         await carry_out(request, command, _GET_ONE)
     plan = _planned_object(read_fields(given) or EVERYTHING, with_internal=policy.sees_internal(caller.actor()))
     found = await _accessible(request, plan, uid, _GET_ONE)
-    if marking and found.extra[0] and "read" in found.object:
+    if marking and found.extra[0]:
         # Even where the inbox is too far behind to show what has just been written.
-        found.object["read"] = True
+        plan.shape.put(found.object, "read", True)
     return object_answer(request, CONVERSATION, plan, found)
 
 

@@ -1,10 +1,10 @@
 """Writes what was read as documents, in JSON and XML: contract section 2.5.
 
-The objects are trees of plain values, laid out by a shape; JSON takes them as they are. For XML the shape's members say
-what is an attribute and what an element, and what the elements of a list are called.
+The objects are laid out by a shape; JSON takes them as they are. For XML the shape's members say what is an attribute
+and what an element, and what the elements of a list are called.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -13,9 +13,14 @@ from msgspec import Struct
 from convstore.http import markup
 from convstore.http.query.entities import Entity
 from convstore.http.query.paging import PAGE_SIZE, Paging
-from convstore.http.query.shape import Member
+from convstore.http.query.shape import Member, Shape
 
 _encode = msgspec.json.Encoder().encode
+
+# An object as a shape renders it, or put together by hand.
+Object = Struct | Mapping[str, Any]
+# What tells the XML writer about the members of either.
+Layout = Shape | Mapping[str, Member] | None
 
 # How a list of conversations begins in XML: as the manual has it, or as servers of 2.26 to 2.29 wrote it (D3).
 ListRoot = Literal["plural", "metadata"]
@@ -56,20 +61,20 @@ def pager(paging: Paging, total: int, link: str, parameters: str) -> Pager:
     )
 
 
-def list_json(entity: Entity, objects: Sequence[Mapping[str, Any]], found: Pager | None) -> bytes:
+def list_json(entity: Entity, objects: Sequence[Object], found: Pager | None) -> bytes:
     """Write a list in JSON (contract section 2.5.1)."""
     return _encode({"pager": found, entity.plural: objects} if found is not None else {entity.plural: objects})
 
 
-def object_json(found: Mapping[str, Any]) -> bytes:
+def object_json(found: Object) -> bytes:
     """Write one object in JSON."""
     return _encode(found)
 
 
 def list_xml(
     entity: Entity,
-    objects: Sequence[Mapping[str, Any]],
-    members: Mapping[str, Member],
+    objects: Sequence[Object],
+    layout: Layout,
     found: Pager | None,
     *,
     link: str,
@@ -88,20 +93,20 @@ def list_xml(
     else:
         parts.append(f'<{entity.plural}{namespace} link="{markup.attribute(link)}">')
         _write_pager(parts, found)
-    linked = "href" in members and members["href"].attribute
+    href = layout.fields.get("href") if isinstance(layout, Shape) else None
     for value in objects:
-        more = f' link="{markup.attribute(value["href"])}"' if linked else ""
-        _write_object(parts, entity.name, value, members, more)
+        more = f' link="{markup.attribute(getattr(value, href))}"' if href is not None else ""
+        _write_object(parts, entity.name, value, layout, more)
     parts.append(f"</{entity.plural}>")
     if root == "metadata":
         parts.append("</metadata>")
     return "".join(parts).encode()
 
 
-def object_xml(name: str, found: Mapping[str, Any], members: Mapping[str, Member]) -> bytes:
+def object_xml(name: str, found: Object, layout: Layout) -> bytes:
     """Write one object in XML (contract section 2.5.5); ``name`` is its element."""
     parts = [markup.DECLARATION]
-    _write_object(parts, name, found, members, f' xmlns="{markup.DXF2}"')
+    _write_object(parts, name, found, layout, f' xmlns="{markup.DXF2}"')
     return "".join(parts).encode()
 
 
@@ -122,16 +127,13 @@ def _write_pager(parts: list[str], found: Pager | None) -> None:
 _PLAIN = Member()
 
 
-def _write_object(
-    parts: list[str], name: str, value: Mapping[str, Any], members: Mapping[str, Member], more: str = ""
-) -> None:
+def _write_object(parts: list[str], name: str, value: Object, layout: Layout, more: str = "") -> None:
     """Write an object: what are attributes of it into its opening tag, everything else as elements."""
     parts.append(f"<{name}{more}")
     inner: list[str] = []
-    for key, member_value in value.items():
+    for key, member_value, member in _members(value, layout):
         if member_value is None:
             continue
-        member = members.get(key, _PLAIN)
         if member.attribute and not isinstance(member_value, dict | list):
             parts.append(f' {_xml_name(key)}="{markup.attribute(_text(member_value))}"')
         else:
@@ -144,18 +146,29 @@ def _write_object(
         parts.append("/>")
 
 
+def _members(value: Object, layout: Layout) -> Iterator[tuple[str, Any, Member]]:
+    """Give names, values and forms of an object's members."""
+    if isinstance(layout, Shape) and isinstance(value, Struct):
+        for name, field in layout.fields.items():
+            yield name, getattr(value, field), layout.members[name]
+    elif isinstance(value, Mapping):
+        known = layout if isinstance(layout, Mapping) else {}
+        for name, inner in value.items():
+            yield name, inner, known.get(name, _PLAIN)
+
+
 def _write(parts: list[str], name: str, value: Any, member: Member) -> None:
     """Write an element: of a text, of an object, or wrapped around a list; what is empty writes nothing."""
     if isinstance(value, list):
         if value:
             parts.append(f"<{name}>")
             for item in value:
-                if isinstance(item, dict):
+                if isinstance(item, Struct | dict):
                     _write_object(parts, member.item, item, member.inner)
                 else:
                     _write(parts, member.item, item, _PLAIN)
             parts.append(f"</{name}>")
-    elif isinstance(value, dict):
+    elif isinstance(value, Struct | dict):
         written: list[str] = []
         _write_object(written, name, value, member.inner)
         if written[1:] != ["/>"]:

@@ -67,7 +67,7 @@ async def list_answer(request: web.Request, entity: Entity, listing: Listing) ->
     link = f"{base}/{entity.plural}"
     found = None if page.total is None else pager(plan.paging, page.total, link + request[SUFFIX], listing.kept)
     if request[FORMAT] is Format.XML:
-        body = list_xml(entity, page.objects, plan.shape.members, found, link=link)
+        body = list_xml(entity, page.objects, plan.shape, found, link=link)
     else:
         body = list_json(entity, page.objects, found)
     return read_answer(request, body, page.positions)
@@ -86,7 +86,7 @@ async def fetch_object(request: web.Request, plan: ObjectPlan, uid: str) -> Foun
 def object_answer(request: web.Request, entity: Entity, plan: ObjectPlan, found: Found) -> web.Response:
     """Answer with an object."""
     if request[FORMAT] is Format.XML:
-        body = object_xml(entity.name, found.object, plan.shape.members)
+        body = object_xml(entity.name, found.object, plan.shape)
     else:
         body = object_json(found.object)
     return read_answer(request, body, found.positions)
@@ -101,13 +101,13 @@ def read_answer(request: web.Request, body: bytes, positions: Sequence[int] | No
     headers = {"ETag": tag}
     if positions is not None:
         headers[CURSOR_HEADER] = cursor.encode(positions, request.app[BACKEND].store.id)
-    if _matches(request.headers.get("If-None-Match"), tag):
+    if matches(request.headers.get("If-None-Match"), tag):
         return web.Response(status=304, headers=headers)
     return answer(request, body, headers=headers)
 
 
-def _matches(asked: str | None, tag: str) -> bool:
-    """Compare weakly (RFC 9110 section 13.1.2)."""
+def matches(asked: str | None, tag: str) -> bool:
+    """Tell whether an ``If-None-Match`` has this tag; compares weakly (RFC 9110 section 13.1.2)."""
     if asked is None:
         return False
     return any(entry.strip().removeprefix("W/") in (tag, "*") for entry in asked.split(","))

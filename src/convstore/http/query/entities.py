@@ -25,10 +25,9 @@ class Type(Enum):
 class Scalar(Struct, frozen=True, kw_only=True):
     """A value of a row.
 
-    ``shown`` is what to render and sort by, where that differs from what filters ask. ``required``: never null in a row
-    that is there. ``known``: not asked by filters whether it is null. ``attribute``: in XML an attribute, else an
-    element. ``names`` are those of an enum, in order, and ``kind`` is its name in messages. ``key`` is the member that
-    holds it, in rows that are JSON.
+    ``shown`` is what to render and sort by, where that differs from what filters ask. ``known``: not asked by filters
+    whether it is null. ``attribute``: in XML an attribute, else an element. ``names`` are those of an enum, in order,
+    and ``kind`` is its name in messages. ``key`` is the member that holds it, in rows that are JSON.
     """
 
     name: str
@@ -37,7 +36,6 @@ class Scalar(Struct, frozen=True, kw_only=True):
     type: Type = Type.TEXT
     names: tuple[str, ...] = ()
     kind: str = ""
-    required: bool = False
     known: bool = False
     attribute: bool = False
     persisted: bool = True

@@ -14,7 +14,7 @@ from convstore.http.query.shape import Children, Related, Row
 class Page(Struct, frozen=True):
     """A part of a list. ``total`` is None when all was asked for; ``positions`` is the place in the log it reflects."""
 
-    objects: list[dict[str, Any]]
+    objects: list[Struct]
     total: int | None
     positions: Sequence[int] | None
 
@@ -22,7 +22,7 @@ class Page(Struct, frozen=True):
 class Found(Struct, frozen=True):
     """An object, with the further columns that were asked for."""
 
-    object: dict[str, Any]
+    object: Struct
     extra: tuple[Any, ...]
     positions: Sequence[int] | None
 
@@ -46,7 +46,7 @@ async def run_object(conn: Conn, plan: ObjectPlan, uid: str, *, caller: str, api
         return None
     related = await _related(conn, plan.children, [row[plan.id]], api_url) if plan.children else ()
     return Found(
-        object=plan.shape.render(row, related, api_url),
+        object=plan.shape.render([row], related, api_url)[0],
         extra=tuple(row[len(row) - 1 - plan.extra : len(row) - 1]),
         positions=row["positions"],
     )
@@ -59,8 +59,7 @@ def snapshot(conn: Conn) -> "asyncpg.transaction.Transaction":
 
 def _page(plan: ListPlan, rows: Sequence[asyncpg.Record], related: Related, api_url: str) -> Page:
     first = rows[0]
-    render = plan.shape.render
-    objects = [] if first["place"] is None else [render(row, related, api_url) for row in rows]
+    objects = [] if first["place"] is None else plan.shape.render(rows, related, api_url)
     return Page(objects=objects, total=first["total"], positions=first["positions"])
 
 
@@ -76,7 +75,6 @@ async def _elements(conn: Conn, child: Children, ids: list[str], api_url: str) -
         own = list(dict.fromkeys(row[child.id] for row in rows if row[child.id] is not None))
         related = await _related(conn, child.children, own, api_url)
     found: dict[str, list[Any]] = {uid: [] for uid in ids}
-    render = child.shape.render
-    for row in rows:
-        found[row[0]].append(render(row, related, api_url))
+    for row, element in zip(rows, child.shape.render(rows, related, api_url), strict=True):
+        found[row[0]].append(element)
     return found
