@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
 from convstore.database import Conn
+from convstore.http import monitoring
 from convstore.http.monitoring import READINESS, Readiness
 from eventually import eventually
 
@@ -67,6 +69,32 @@ async def test_however_many_ask_the_database_is_asked_once(watched: Watched, mon
     assert 1 == asked
 
 
+async def test_a_database_that_hangs_does_not_hang_whoever_asks(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(monitoring, "_PATIENCE", 0.05)
+    monkeypatch.setattr(monitoring, "_REMEMBER", 0.0)
+    answers = asyncio.Event()
+    ask = Readiness._ask
+
+    async def hanging(self: Readiness) -> bool:
+        await answers.wait()
+        return await ask(self)
+
+    monkeypatch.setattr(Readiness, "_ask", hanging)
+    readiness = watched.client.app[READINESS]
+    assert [False] * 10 == await asyncio.gather(*(readiness.look() for _ in range(10)))
+    assert 1 == len(readiness._asking)
+
+    monkeypatch.setattr(monitoring, "_ABANDON", 0.0)
+    assert not await readiness.look()
+    assert 2 == len(readiness._asking)
+
+    answers.set()
+    monkeypatch.setattr(monitoring, "_PATIENCE", 20.0)
+    assert await readiness.look()
+
+
 async def _health(watched: Watched) -> Any:
     status, text = await watched.ask("GET", "/api/health")
     assert 200 == status
@@ -109,8 +137,19 @@ async def test_others_see_nothing_of_it(watched: Watched) -> None:
 
 
 async def test_the_loopback_port_tells_without_a_login_and_without_a_database(
-    watched: Watched, database_gone: Gone
+    watched: Watched, database_gone: Gone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with database_gone(), watched.local.get("/health") as response:
-        assert 200 == response.status
-        assert watched.backend.store.id == (await response.json())["store"]
+    async def said() -> Any:
+        async with watched.local.get("/health") as response:
+            assert 200 == response.status
+            return await response.json()
+
+    monkeypatch.setattr(monitoring, "MAX_LAG", 0.5)
+    async with database_gone():
+        assert watched.backend.store.id == (await said())["store"]
+        await eventually(lambda: _is_sick(said))
+        assert (await said())["lookedSecondsAgo"] > 0.5
+
+
+async def _is_sick(said: Callable[[], Awaitable[Any]]) -> bool:
+    return not (await said())["healthy"]

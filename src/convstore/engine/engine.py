@@ -65,6 +65,7 @@ class Engine:
         self._end = asyncio.Event()
         # How far the database's clock is ahead of this one's, in seconds.
         self._clock_ahead = 0.0
+        self._looked_at = time.monotonic()
 
     async def start(self) -> None:
         """Begin to work. Read models that had stopped are tried again."""
@@ -172,6 +173,11 @@ class Engine:
         await self._server_pool.execute(sql.resume, projection)
         self._look_soon()
 
+    @property
+    def seconds_since_look(self) -> float:
+        """Say how old the last look at the database is; more than a few seconds: it does not answer."""
+        return time.monotonic() - self._looked_at
+
     def positions(self) -> dict[str, tuple[int, ...]]:
         """Give the positions that each read model has reached, by partition."""
         return {
@@ -219,6 +225,7 @@ class Engine:
         assert self._pool is not None  # noqa: S101 - only while started
         async with self._pool.acquire() as conn:
             rows = await look(conn, self._names)
+        self._looked_at = time.monotonic()
         if rows:
             self._clock_ahead = rows[0].now.timestamp() - time.time()
         for row in rows:

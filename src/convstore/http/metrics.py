@@ -209,4 +209,9 @@ class _Projections(Collector):
             retrying.add_metric(of, status.error is not None)
             mine.add_metric(of, status.mine)
             taken_in.add_metric(of, status.taken_in)
+        yield GaugeMetricFamily(
+            "convstore_projection_look_age_seconds",
+            "Age of the last look at the checkpoints.",
+            self._backend.engine.seconds_since_look,
+        )
         yield from (position, events, seconds, stopped, retrying, mine, taken_in)

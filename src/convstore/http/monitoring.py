@@ -21,13 +21,15 @@ from convstore.http.keys import BACKEND, CALLER
 from convstore.http.metrics import METRICS, known_heads
 from convstore.http.negotiation import Format
 from convstore.http.nodes import json_bytes
-from convstore.overview import sql, standing
+from convstore.overview import MAX_LAG, sql, standing
 from convstore.projections import discover
 
 # What a look at the database found is good for so long, in seconds: anybody may ask, and as often as he likes.
 _REMEMBER: Final = 1.0
 # A database that takes longer to answer does not serve, in seconds.
 _PATIENCE: Final = 2.0
+# A question that has no answer for so long is asked anew, on another connection, in seconds.
+_ABANDON: Final = 10.0
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -41,22 +43,35 @@ class Readiness:
         self._backend = backend
         self._names = [projection.id for projection in discover()]
         self._answer: asyncio.Task[bool] | None = None
+        self._asking: set[asyncio.Task[bool]] = set()
         self._asked_at = 0.0
 
     async def look(self) -> bool:
         """Tell whether the store can be reached and has every read model that the API serves from."""
-        now = time.monotonic()
-        if self._answer is None or (self._answer.done() and now - self._asked_at >= _REMEMBER):
-            self._asked_at = now
+        age = time.monotonic() - self._asked_at
+        if self._answer is None or age >= (_REMEMBER if self._answer.done() else _ABANDON):
+            age = 0.0
+            self._asked_at = time.monotonic()
             self._answer = asyncio.create_task(self._ask(), name="look whether it is ready")
-        # One asker that goes away must not take the others' answer with him.
-        return await asyncio.shield(self._answer)
+            self._asking.add(self._answer)
+            self._answer.add_done_callback(self._asking.discard)
+        answer = self._answer
+        # Neither ended by an asker that goes away, nor waited for longer: a connection to a database that hangs cannot
+        # even be given up in time.
+        await asyncio.wait({answer}, timeout=max(0.0, _PATIENCE - age))
+        return answer.done() and answer.result()
 
     async def _ask(self) -> bool:
         try:
             async with asyncio.timeout(_PATIENCE):
                 there = await self._backend.pool.fetchval(sql.checkpoints, self._names)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (
+            OSError,
+            TimeoutError,
+            asyncpg.PostgresError,
+            asyncpg.InterfaceError,
+            asyncpg.InternalClientError,
+        ) as error:
             log.warning("server.not_ready", error=type(error).__name__)
             return False
         wanted = len(self._names) * self._backend.store.partitions
@@ -84,8 +99,11 @@ async def health(request: web.Request) -> web.Response:
     """``GET /api/health``: how this process sees the log and the read models; asks no database, so it can answer."""
     backend = request.app[BACKEND]
     projections = [standing(status) for status in backend.engine.status()]
+    seconds = backend.engine.seconds_since_look
     body = {
-        "healthy": all(each.well for each in projections),
+        # What is known is worth nothing once it is old: the database does not answer.
+        "healthy": seconds <= MAX_LAG and all(each.well for each in projections),
+        "lookedSecondsAgo": round(seconds, 3),
         "release": convstore.__version__,
         "store": backend.store.id,
         "worker": request.app[METRICS].worker,
