@@ -15,6 +15,8 @@ import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from aiohttp import encode_basic_auth
@@ -30,6 +32,8 @@ from convstore.domain.events import ConversationEvent, ConversationStarted, Mess
 from convstore.domain.types import MessageType
 from convstore.domain.uid import Uid, UserId
 from convstore.engine import Engine
+from convstore.files.service import Files
+from convstore.files.storage import open_storage
 from convstore.http.app import make_app
 from convstore.log.recorded import Recorded
 from convstore.log.store import Store
@@ -158,7 +162,18 @@ async def measure(dsn: str, conversations: int, others: int, rounds: int) -> dic
         stack.push_async_callback(engine.stop)
         readers = await stack.enter_async_context(await open_readers(dsn))
         backend = Backend(
-            pool=pool, readers=readers, store=store, engine=engine, directory=directory, settings=Settings()
+            pool=pool,
+            readers=readers,
+            store=store,
+            engine=engine,
+            directory=directory,
+            files=Files(
+                pool,
+                open_storage(stack.enter_context(TemporaryDirectory()), Path()),
+                limit=1,
+                partition_of=store.partition_of,
+            ),
+            settings=Settings(),
         )
         client = await stack.enter_async_context(TestClient(TestServer(make_app(backend))))
         searches = {

@@ -25,3 +25,13 @@ SELECT conversation_id,
        CASE WHEN sender IS NOT NULL THEN left('User-agent: ' || COALESCE(user_agent, 'null'), 255) END AS meta_data,
        attachments
   FROM thread_v1
+
+-- attachments --
+-- The files of one message, a JSON array, and whether it is internal; who takes them must have looked at the reader's
+-- rights.
+--   $1 conversation_id  $2 message_id
+SELECT internal,
+       attachments
+  FROM thread_v1
+ WHERE conversation_id = $1
+   AND message_id = $2;

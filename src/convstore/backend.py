@@ -6,6 +6,7 @@ from convstore.config import Settings
 from convstore.database import Pool
 from convstore.directory import Directory
 from convstore.engine import Engine
+from convstore.files.service import Files
 from convstore.log.store import Store
 
 
@@ -17,4 +18,5 @@ class Backend(Struct, frozen=True, kw_only=True):
     store: Store
     engine: Engine
     directory: Directory
+    files: Files
     settings: Settings

@@ -51,7 +51,21 @@ class Where:
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class Settings(Where):
+class WhereFiles(Where):
+    """Which database, and where the bytes of its attachments lie."""
+
+    attachments: Annotated[str, _setting("attachments", "Attachments")] = ""
+    """Where the bytes of attachments lie: a folder, or s3://bucket/prefix (gs://, az://); else in the data folder."""
+
+    @property
+    def attachments_folder(self) -> Path:
+        """Where the bytes lie when nothing else is said."""
+        return self.folder / "attachments"
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Settings(WhereFiles):
     """Everything that ``convstore serve`` can be told."""
 
     host: Annotated[str, _setting("host", "Server")] = "127.0.0.1"
@@ -66,6 +80,8 @@ class Settings(Where):
     """Addresses or networks (CIDR) whose X-Forwarded-* headers are believed; may be given several times."""
     max_body: Annotated[int, _setting("max_body", "Server")] = 2_000_000
     """Largest request body, in bytes; a larger one is answered with 413."""
+    max_attachment: Annotated[int, _setting("max_attachment", "Attachments")] = 10_000_000
+    """Largest file that may be attached to a message, in bytes."""
     metrics_port: Annotated[int, _setting("metrics_port", "Server")] = 0
     """Port on 127.0.0.1 for /metrics and /health, without a login; worker n takes the n-th port after it; 0: none."""
     session_minutes: Annotated[int, _setting("session_minutes", "Server")] = 60
@@ -94,6 +110,7 @@ class Settings(Where):
             ("partitions", 1, 1_024),
             ("connections", 2, 1_000),
             ("max_body", 1_000, 1_000_000_000),
+            ("max_attachment", 1, 10_000_000_000),
             ("session_minutes", 1, 43_200),
         ):
             value = getattr(self, name)
@@ -106,7 +123,11 @@ class Settings(Where):
 
     def shown(self) -> dict[str, Any]:
         """Give all settings in force, as TOML could hold them, without the password of the DSN."""
-        values = dataclasses.asdict(self) | {"data_dir": str(self.folder), "dsn": without_password(self.dsn or "")}
+        values = dataclasses.asdict(self) | {
+            "data_dir": str(self.folder),
+            "dsn": without_password(self.dsn or ""),
+            "attachments": without_secrets(self.attachments) or str(self.attachments_folder),
+        }
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
@@ -119,6 +140,14 @@ def without_password(dsn: str) -> str:
         return dsn if "password" not in parts.query else parts._replace(query="***").geturl()
     name, _, host = parts.netloc.rpartition("@")
     return parts._replace(netloc=f"{name.partition(':')[0]}:***@{host}").geturl()
+
+
+def without_secrets(place: str) -> str:
+    """Give where attachments lie as it may be shown: an address without name, password and query."""
+    if "://" not in place:
+        return place
+    parts = urlsplit(place)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
 
 
 def check_file(path: Path, *, required: bool) -> None:

@@ -17,6 +17,12 @@
     │   ├── UnknownUnit                409   recipients (contract section 3.1)
     │   ├── UnknownUser                409
     │   ├── UnknownGroup               404   there is none, or the caller may not see it
+    │   ├── UnknownAttachment          409   there is none, or it is somebody else's
+    │   ├── AttachmentUsed             409
+    │   ├── UidTaken                   409   of a file that is uploaded under a uid of the client's
+    │   ├── FileEmpty                  409
+    │   ├── FileTooLarge               409
+    │   ├── TooManyFiles               409
     │   └── ConversationExists         never seen by clients: another uid is tried
     ├── NotAuthenticated
     │   ├── BadCredentials             401   unknown name or wrong password: nobody is told which
@@ -25,6 +31,7 @@
     ├── KeyReused                      422   same Idempotency-Key, other request
     ├── Busy                           503   with Retry-After: the queue is full or the stream too contended
     ├── NotReady                       503   with Retry-After: a read model of this release is not caught up yet
+    ├── StorageUnreachable             503   with Retry-After: the folder or bucket of attachments
     ├── BadText                        400   NUL or a lone surrogate in a string
     ├── BadQuery                       400   a query parameter says what there is not, or not so
     │   └── BadQueryOperator           409
@@ -117,6 +124,42 @@ class UnknownGroup(Refused):
         self.uid = uid
 
 
+class UnknownAttachment(Refused):
+    """There is no such file, or it is not the sender's; None is an element without id."""
+
+    def __init__(self, uid: str | None) -> None:
+        super().__init__(f"Attachment '{'null' if uid is None else uid}' not found.")
+
+
+class AttachmentUsed(Refused):
+    """A message has taken the file already, or is about to."""
+
+    def __init__(self, uid: str) -> None:
+        super().__init__(f"Attachment '{uid}' is already used or not a valid attachment.")
+
+
+class UidTaken(Refused):
+    """There is a file of this uid."""
+
+    def __init__(self, uid: str) -> None:
+        super().__init__(f"FileResource already exists: `{uid}`")
+
+
+class FileEmpty(Refused):
+    """Could not read file or file is empty."""
+
+
+class FileTooLarge(Refused):
+    """A file is larger than the server takes; both in bytes."""
+
+    def __init__(self, limit: int, length: int) -> None:
+        super().__init__(f"File size can't be bigger than {limit}, current file size {length}")
+
+
+class TooManyFiles(Refused):
+    """Too many of your files wait for a message: send some, or try again tomorrow."""
+
+
 class ConversationExists(Refused):
     """The uid of a new conversation is taken already."""
 
@@ -151,6 +194,10 @@ class Busy(ConvstoreError):
 
 class NotReady(ConvstoreError):
     """A read model of this release is still being built; try again later."""
+
+
+class StorageUnreachable(ConvstoreError):
+    """The storage of attachments cannot be reached; try again in a moment."""
 
 
 class BadText(ConvstoreError):

@@ -18,6 +18,8 @@ from convstore.directory import Directory
 from convstore.directory.importing import import_files
 from convstore.directory.passwords import hash_now
 from convstore.engine import Engine
+from convstore.files.service import Files
+from convstore.files.storage import open_storage
 from convstore.http.app import make_app
 from convstore.log.store import Store
 
@@ -36,7 +38,7 @@ def metadata() -> Path:
 
 @pytest.fixture
 async def make_client(
-    make_store: Callable[..., Awaitable[str]], metadata: Path, password_hash: str
+    make_store: Callable[..., Awaitable[str]], metadata: Path, password_hash: str, tmp_path: Path
 ) -> AsyncIterator[MakeClient]:
     """Give a function that starts a server, on a fresh store with a small directory, and gives a client of it.
 
@@ -45,6 +47,7 @@ async def make_client(
     async with AsyncExitStack() as stack:
 
         async def make(partitions: int = 1, *, beside: Client | None = None, **settings: Any) -> Client:
+            chosen = Settings(**settings)
             dsn = await make_store(partitions=partitions) if beside is None else beside.dsn
             pool = await stack.enter_async_context(await open_pool(dsn, size=max(6, partitions + 4)))
             if beside is None:
@@ -66,7 +69,10 @@ async def make_client(
                 store=store,
                 engine=engine,
                 directory=directory,
-                settings=Settings(**settings),
+                files=Files(
+                    pool, open_storage("", tmp_path), limit=chosen.max_attachment, partition_of=store.partition_of
+                ),
+                settings=chosen,
             )
             # Cookies are kept by who is a browser (browser.py), not by whoever comes after him.
             server = TestServer(make_app(backend))

@@ -119,7 +119,6 @@ async def test_a_method_that_a_path_does_not_have(client: Client, method: str, p
         "/api/messageConversations/a/b/c",
         "/api/ping.json",
         f"{MC}/gist",
-        f"{MC}/attachments",
         "/nothing",
     ],
 )

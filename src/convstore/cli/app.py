@@ -14,7 +14,7 @@ from cyclopts.config import Toml
 
 import convstore
 from convstore import logs
-from convstore.cli import directory, log, projection, token, user, verify
+from convstore.cli import attachments, directory, log, projection, token, user, verify
 from convstore.cli.connection import owner_dsn
 from convstore.cli.loop import run
 from convstore.cli.race import race
@@ -41,6 +41,7 @@ app.command(serve)
 app.command(user.app)
 app.command(token.app)
 app.command(directory.app)
+app.command(attachments.app)
 app.command(log.app)
 app.command(verify.app)
 app.command(status)

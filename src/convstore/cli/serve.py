@@ -25,6 +25,9 @@ from convstore.directory import Directory
 from convstore.embedded import Cluster
 from convstore.engine import Engine
 from convstore.errors import ConfigError, ConversationExists
+from convstore.files.service import Files
+from convstore.files.storage import open_storage
+from convstore.files.sweep import keep_sweeping
 from convstore.handle import handle
 from convstore.http.app import make_app
 from convstore.http.drain import DRAIN
@@ -70,6 +73,7 @@ def serve(
         )
     # Now, not in each worker: one that cannot start would be started again and again.
     mounts(settings.static)
+    open_storage(settings.attachments, settings.attachments_folder)
     run(_serve(settings, with_demo=demo > 0, migrates=not no_migrate))
 
 
@@ -158,7 +162,21 @@ async def _backend(dsn: str, settings: Settings) -> AsyncIterator[Backend]:
         await engine.start()
         stack.push_async_callback(engine.stop)
         readers = await stack.enter_async_context(await open_readers(dsn, size=settings.connections))
-        yield Backend(pool=pool, readers=readers, store=store, engine=engine, directory=directory, settings=settings)
+        files = Files(
+            pool,
+            open_storage(settings.attachments, settings.attachments_folder),
+            limit=settings.max_attachment,
+            partition_of=store.partition_of,
+        )
+        yield Backend(
+            pool=pool,
+            readers=readers,
+            store=store,
+            engine=engine,
+            directory=directory,
+            files=files,
+            settings=settings,
+        )
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -190,6 +208,7 @@ async def _work(settings: Settings, dsn: str, listener: socket.socket, stop: asy
         )
         await runner.setup()
         local = web.AppRunner(make_local_app(app), access_log=None)
+        sweeper = asyncio.create_task(keep_sweeping(backend.files, backend.store.states))
         try:
             await _open_metrics(local, settings, worker)
             site = web.SockSite(runner, listener, backlog=1024)
@@ -205,6 +224,8 @@ async def _work(settings: Settings, dsn: str, listener: socket.socket, stop: asy
         finally:
             await runner.cleanup()
             await local.cleanup()
+            sweeper.cancel()
+            await asyncio.gather(sweeper, return_exceptions=True)
 
 
 def _check_metrics_ports(settings: Settings) -> None:

@@ -25,6 +25,7 @@ from convstore.http.negotiation import Format, negotiate
 from convstore.http.router import Found, Router
 from convstore.http.static import MODULES, MOUNTS, modules, mounts, serve_file
 from convstore.http.texts import check_percent_encoded
+from convstore.http.uploads import longest_upload
 
 _ROUTER = web.AppKey("router", Router)
 _FOUND = web.RequestKey("found", Found)
@@ -141,6 +142,7 @@ async def _dispatch(request: web.Request) -> web.StreamResponse:
         raise Problem(HTTPStatus.NOT_ACCEPTABLE, "Only application/json and application/xml can be given")
     check_percent_encoded(request.rel_url.raw_path)
     check_percent_encoded(request.rel_url.raw_query_string)
-    await admit_body(request)
+    settings = request.app[BACKEND].settings
+    await admit_body(request, longest_upload(settings.max_attachment) if route.streamed else settings.max_body)
     request.match_info.update(found.parameters)
     return await route.handler(request)

@@ -12,7 +12,6 @@ from msgspec import Struct
 from convstore.http import xml_body
 from convstore.http.errors import Problem, body_too_large
 from convstore.http.incoming import Document, SystemDocument
-from convstore.http.keys import BACKEND
 from convstore.http.negotiation import is_json, is_xml, media_type
 from convstore.http.texts import check_escapes, decoded
 
@@ -57,13 +56,15 @@ _system_decoder = msgspec.json.Decoder(_SystemMessage)
 _ids_decoder = msgspec.json.Decoder(list[str | None] | None)
 
 
-async def admit_body(request: web.Request) -> None:
+async def admit_body(request: web.Request, most: int) -> None:
     """Look at what is said of a body before any of it is read, and let a client that waits for that send it.
+
+    ``most``: how many bytes it may have.
 
     Raises:
         Problem: 413, it is too large; 415, its encoding is unknown; 417, something else is expected.
     """
-    if (request.content_length or 0) > request.app[BACKEND].settings.max_body:
+    if (request.content_length or 0) > most:
         raise body_too_large()
     encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in _ENCODINGS:
@@ -103,7 +104,7 @@ async def read_json(request: web.Request, decoder: msgspec.json.Decoder[Decoded]
         BadText: it holds what cannot be stored.
     """
     if not is_json(media_type(request.headers.get("Content-Type", ""))):
-        raise _unsupported(request)
+        raise unsupported(request)
     return _decoded_json(decoder, await _body(request), 400)
 
 
@@ -148,7 +149,7 @@ async def _read_either(
             return from_xml(await _body(request), charset)
         except xml_body.MalformedXml as error:
             raise Problem(malformed, f"XML parse error: {error}") from None
-    raise _unsupported(request)
+    raise unsupported(request)
 
 
 async def _body(request: web.Request) -> bytes:
@@ -211,8 +212,9 @@ def _encoding(request: web.Request) -> str:
             return codecs.lookup(label).name
     except LookupError:  # iso-8859-99
         pass
-    raise _unsupported(request)
+    raise unsupported(request)
 
 
-def _unsupported(request: web.Request) -> Problem:
+def unsupported(request: web.Request) -> Problem:
+    """Make the error of a body in a format that is not taken here."""
     return Problem(415, f"Content-Type '{request.headers.get('Content-Type', '')}' is not supported")

@@ -40,6 +40,7 @@ class Wording(Struct, frozen=True):
     missing: str
     denied: str
     missing_code: str | None = NOT_FOUND
+    denied_code: str | None = FORBIDDEN
 
     @contextmanager
     def spoken(self) -> Iterator[None]:
@@ -50,7 +51,7 @@ class Wording(Struct, frozen=True):
             text = self.missing.replace("{uid}", error.conversation_id)
             raise Problem(HTTPStatus.NOT_FOUND, text, self.missing_code) from None
         except AccessDenied:
-            raise Problem(HTTPStatus.FORBIDDEN, self.denied, FORBIDDEN) from None
+            raise Problem(HTTPStatus.FORBIDDEN, self.denied, self.denied_code) from None
 
 
 async def carry_out(
@@ -179,10 +180,36 @@ async def uid_to_start(request: web.Request) -> Uid:
     return derive_uid(request.app[BACKEND].store.secret, key.account, key.key)
 
 
+async def uid_of_message(request: web.Request) -> Uid:
+    """Give the uid of a message to be posted: the same one whenever a request with a key is sent again."""
+    key = await idempotency_key(request)
+    if key is None:
+        return new_uid()
+    # Of what is asked, too: another request with this key is refused, and must not be taken for this one till then.
+    return derive_uid(request.app[BACKEND].store.secret, key.account, key.key, key.digest.hex())
+
+
 async def idempotency_key(request: web.Request) -> IdempotencyKey | None:
     """Give the key that the client names this request by; None when it names it by none.
 
     The same request is: the same method, path, query and body.
+
+    Raises:
+        Problem: 400, the header cannot be read.
+    """
+    name = key_name(request)
+    if name is None:
+        return None
+    url = request.rel_url
+    digest = hashlib.sha256()
+    for part in (request.method, url.raw_path, url.raw_query_string):
+        digest.update(len(part.encode()).to_bytes(8, "big") + part.encode())
+    digest.update(await request.read())
+    return IdempotencyKey(request[CALLER].id, name, digest.digest())
+
+
+def key_name(request: web.Request) -> str | None:
+    """Give the key alone, without looking at the body.
 
     Raises:
         Problem: 400, the header cannot be read.
@@ -194,12 +221,7 @@ async def idempotency_key(request: web.Request) -> IdempotencyKey | None:
     if found is None:
         text = "The Idempotency-Key header must be 1 to 255 printable ASCII characters, best in double quotes"
         raise Problem(HTTPStatus.BAD_REQUEST, text, BAD_REQUEST)
-    url = request.rel_url
-    digest = hashlib.sha256()
-    for part in (request.method, url.raw_path, url.raw_query_string):
-        digest.update(len(part.encode()).to_bytes(8, "big") + part.encode())
-    digest.update(await request.read())
-    return IdempotencyKey(request[CALLER].id, found["quoted"] or found["bare"], digest.digest())
+    return found["quoted"] or found["bare"]
 
 
 def circumstances(request: web.Request, *, on_behalf_of: UserId | None = None) -> Meta:

@@ -5,7 +5,7 @@ here by his rights alone, before his filters, fields and searches are looked at.
 """
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from http import HTTPStatus
 from importlib.resources import files
 from string import digits
@@ -107,6 +107,16 @@ async def get_property(request: web.Request) -> web.Response:
     return object_answer(request, CONVERSATION, plan, found)
 
 
+async def check_access(request: web.Request, uid: str, wording: Wording) -> None:
+    """Find out whether the caller may read a conversation, by the one rule that all reads go by (contract section 9.1).
+
+    Raises:
+        Problem: 404, there is none; 403, it is not for him.
+    """
+    plan = _planned_object((Field("id"),), with_internal=policy.sees_internal(request[CALLER].actor()))
+    await _accessible(request, plan, Uid(uid), wording)
+
+
 async def _accessible(request: web.Request, plan: ObjectPlan, uid: Uid, wording: Wording) -> Found:
     """Fetch one conversation for the caller.
 
@@ -197,9 +207,9 @@ def _list_source(query: Query, *, with_internal: bool, all_tickets: bool) -> tup
         rows=_inbox["tickets_all" if tickets else f"own{suffix}"],
         args=(Late.CALLER,),
         order=_NEWEST_FIRST,
-        positions=_positions,
+        positions=_positions if query.search is None else _positions_with_search,
         total=None if tickets else _counter(query, suffix),
-        search=search_condition,
+        search=partial(search_condition, with_internal=with_internal),
         form=_form(query),
     )
     if tickets:
@@ -231,6 +241,10 @@ def _is(asked: Filter, name: str, value: str) -> bool:
 
 def _positions(arguments: Arguments) -> str:
     return _sql.positions.format(arguments.bind(_read_models, "text[]"))
+
+
+def _positions_with_search(arguments: Arguments) -> str:
+    return _sql.positions.format(arguments.bind([*_read_models, load("search").id], "text[]"))
 
 
 def _counter(query: Query, suffix: str) -> Callable[[Arguments], str] | None:

@@ -27,7 +27,7 @@ class Route(Struct, frozen=True):
     ``path`` is written without ``/api[/NN]``: ``messageConversations/{uid}/status``. ``{uid}`` stands for a
     conversation and never for a reserved word; other placeholders stand for anything. ``documents`` are answered in
     JSON or XML, as suffix and ``Accept`` choose; other routes answer in a form of their own and take no suffix.
-    ``public`` ones ask for no credentials.
+    ``public`` ones ask for no credentials. ``streamed``: reads its body piece by piece, so that it may be a large one.
     """
 
     method: str
@@ -35,6 +35,7 @@ class Route(Struct, frozen=True):
     handler: Handler
     documents: bool = True
     public: bool = False
+    streamed: bool = False
 
 
 class Found(Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 from convstore.http import (
     api_tokens,
+    attachments,
     bulk,
     changes,
     configuration,
@@ -98,6 +99,11 @@ API = (
     Route("DELETE", f"{_MC}/{{uid}}/{{userUid}}", removal.remove_participant),
     Route("DELETE", _MC, removal.remove_from_many),
     Route("DELETE", f"{_MC}/{{uid}}", removal.delete),
+    Route("GET", f"{_MC}/{{uid}}/{{messageUid}}/attachments/{{fileUid}}", attachments.download, documents=False),
+    # Their files.
+    Route("POST", "fileResources", attachments.upload, streamed=True),
+    Route("GET", "fileResources/{id}", attachments.get_file),
+    Route("POST", f"{_MC}/attachments", attachments.upload_for_message, streamed=True),
     # Ours, beyond the contract's table (docs/api.md).
     Route("GET", f"{_MC}/counts", counts.counts),
     Route("POST", f"{_MC}/status", bulk.set_status),

@@ -1,6 +1,7 @@
 """Rows 4 to 7 of contract section 1.5: start a conversation, reply, add people, send feedback."""
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from http import HTTPStatus
 
 from aiohttp import web
@@ -8,9 +9,9 @@ from msgspec import structs
 
 from convstore.domain.commands import AddParticipants, Reply, SendMessage, SendTicket, Start
 from convstore.domain.conversation import decide, initial
-from convstore.domain.types import Addressed
+from convstore.domain.types import Addressed, Attachment
 from convstore.domain.uid import Uid, UserId, new_uid
-from convstore.errors import ConversationExists, KeyReused, Refused
+from convstore.errors import AttachmentUsed, ConversationExists, KeyReused, Refused, UnknownAttachment
 from convstore.http.bodies import missing_body, read_document, read_text
 from convstore.http.commands import (
     Wording,
@@ -18,10 +19,12 @@ from convstore.http.commands import (
     carry_out,
     check,
     idempotency_key,
+    key_name,
+    uid_of_message,
     uid_to_start,
     user_agent,
 )
-from convstore.http.errors import CONFLICT, Problem
+from convstore.http.errors import Problem
 from convstore.http.incoming import Document
 from convstore.http.keys import BACKEND, CALLER, VERSION
 from convstore.http.links import api_url
@@ -49,7 +52,7 @@ async def send(request: web.Request) -> web.Response:
         command = SendMessage(
             conversation_id=uid,
             actor=person.actor(),
-            message_id=new_uid(),
+            message_id=await uid_of_message(request),
             subject=document.subject,
             text=document.text,
             recipients=await resolved(request, document),
@@ -57,9 +60,9 @@ async def send(request: web.Request) -> web.Response:
             user_agent=user_agent(request),
         )
         if document.attachments:
+            # Recipients and subject come first.
             decide(initial(uid), command)
-            raise _no_attachment(document.attachments, CONFLICT)
-        uid = await start(request, command)
+        uid = await start(request, command, document.attachments)
     return created(request, uid, "Message conversation created")
 
 
@@ -88,21 +91,22 @@ async def reply(request: web.Request) -> web.Response:
     """``POST messageConversations/{uid}`` (row 5): adds a message, the body is its text as it stands."""
     uid = Uid(request.match_info["uid"])
     internal = flag(request, "internal")
-    attachments = list(values(request, "attachments"))
+    attachments = tuple(values(request, "attachments"))
     text = await read_text(request)
     command = Reply(
         conversation_id=uid,
         actor=request[CALLER].actor(),
-        message_id=new_uid(),
+        message_id=await uid_of_message(request),
         text=text,
         internal=internal,
         ticket_managers=await request.app[BACKEND].directory.ticket_managers() if internal else frozenset(),
         user_agent=user_agent(request),
     )
-    if attachments or not text:
+    if not attachments and text:
+        await carry_out(request, command, _REPLY)
+    elif not await carried_out_before(request, uid):
         await check(request, command, _REPLY)
-        raise _no_attachment(attachments, None) if attachments else missing_body()
-    await carry_out(request, command, _REPLY)
+        await _reply_with(request, command, attachments)
     status = HTTPStatus.CREATED if request[VERSION] > _LAST_MANUAL_VERSION else HTTPStatus.OK
     return created(request, uid, "Message conversation created", status)
 
@@ -123,15 +127,35 @@ async def add_recipients(request: web.Request) -> web.Response:
     return web.Response(status=HTTPStatus.NO_CONTENT)
 
 
-async def start(request: web.Request, command: Start) -> Uid:
-    """Start a conversation, under another uid should its own be taken; give the uid.
+async def _reply_with(request: web.Request, command: Reply, uids: Sequence[str | None]) -> None:
+    """Post a reply that has files, or no text, when all else about it was found to be right.
 
     Raises:
+        Problem: 409, a file is not there or not to be used; 400, there is no text.
+    """
+    try:
+        async with _attaching(request, command, uids) as attachments:
+            if not command.text:
+                raise missing_body()
+            await carry_out(request, structs.replace(command, attachments=attachments), _REPLY)
+    except (UnknownAttachment, AttachmentUsed) as error:
+        # DHIS2 gives these no code here, but to a new conversation's (contract section 7.2).
+        raise Problem(HTTPStatus.CONFLICT, str(error)) from None
+
+
+async def start(request: web.Request, command: Start, uids: Sequence[str | None] = ()) -> Uid:
+    """Start a conversation, its message with these files, under another uid should its own be taken; give the uid.
+
+    Raises:
+        UnknownAttachment, AttachmentUsed: a file is not there, or not to be used.
         KeyReused: the uid belongs to the request's key, which was used so long ago that its answer is forgotten.
     """
     for _ in range(_ATTEMPTS):
         try:
-            return (await carry_out(request, command, START)).conversation_id
+            async with _attaching(request, command, uids) as attachments:
+                if isinstance(command, SendMessage):
+                    command = structs.replace(command, attachments=attachments)
+                return (await carry_out(request, command, START)).conversation_id
         except ConversationExists:
             if await idempotency_key(request) is not None:
                 raise KeyReused from None
@@ -158,8 +182,17 @@ def addressed(document: Document) -> Addressed:
     )
 
 
-def _no_attachment(attachments: Sequence[str | None], error_code: str | None) -> Problem:
-    return Problem(HTTPStatus.CONFLICT, f"Attachment '{attachments[0] or 'null'}' not found.", error_code)
+def _attaching(
+    request: web.Request, command: Start | Reply, uids: Sequence[str | None]
+) -> AbstractAsyncContextManager[tuple[Attachment, ...]]:
+    """Keep files for a message while it is posted inside; as ``Files.attaching``."""
+    return request.app[BACKEND].files.attaching(
+        uids,
+        owner=request[CALLER].id,
+        conversation_id=command.conversation_id,
+        message_id=command.message_id,
+        repeatable=key_name(request) is not None,
+    )
 
 
 def created(request: web.Request, uid: Uid, text: str, status: int = HTTPStatus.CREATED) -> web.Response:
