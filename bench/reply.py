@@ -8,7 +8,6 @@ log and in all copies, and a client that reads right after its reply must see it
 
 import argparse
 import asyncio
-import os
 import random
 from typing import Any
 
@@ -98,7 +97,7 @@ async def measure(dsn: str, owner: Conn, arguments: argparse.Namespace) -> dict[
                 for _ in range(workers * 2):
                     await log_in(at.port, range(1, len(people) + 1))
                 replies += (await reply(at, talks, arguments.clients, min(1.0, arguments.seconds / 3))).answers
-                cpu = Cpu(server=at.pid, postgres=await postmaster(owner), clients=os.getpid())
+                cpu = Cpu(server=at.pid, postgres=await postmaster(owner))
                 done.append(await reply(at, talks, arguments.clients, arguments.seconds / _ROUNDS))
                 spent[workers] = cpu.per(done[-1].answers)
                 replies += done[-1].answers + await look(at, talks)

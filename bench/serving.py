@@ -68,18 +68,22 @@ def _peak(process: psutil.Process) -> int:
 
 
 class Cpu:
-    """What processes with all their children spend of the processors: truer than a rate where others work too."""
+    """What some processes, each with its children, spend of the processors: truer than a rate where others work too.
+
+    This process counts too, without its children, as ``clients``.
+    """
 
     def __init__(self, **pids: int) -> None:
         self._processes = {name: psutil.Process(pid) for name, pid in pids.items()}
-        self._before = {name: _spent(process) for name, process in self._processes.items()}
+        self._before = self._spent()
 
     def per(self, number: int) -> dict[str, int]:
         """Give the microseconds since the beginning, for each of so many."""
-        return {
-            name: round((_spent(process) - self._before[name]) / number * 1e6)
-            for name, process in self._processes.items()
-        }
+        return {name: round((spent - self._before[name]) / number * 1e6) for name, spent in self._spent().items()}
+
+    def _spent(self) -> dict[str, float]:
+        spent = {name: _spent(process) for name, process in self._processes.items()}
+        return spent | {"clients": sum(psutil.Process().cpu_times()[:2])}
 
 
 def _spent(process: psutil.Process) -> float:
