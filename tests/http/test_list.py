@@ -3,7 +3,7 @@
 from datetime import datetime
 
 import pytest
-from people import ADMIN, CLERK, MC, MOBILE, NOBODY, SUPPORT, Client
+from people import ADMIN, CLERK, MC, MOBILE, NOBODY, SUPPORT, Client, MakeClient
 
 NS = "{http://dhis2.org/schema/dxf/2.0}"
 
@@ -246,8 +246,10 @@ class TestPages:
         (
             "filter=status:eq:open",
             400,
-            "Unable to parse `open` as `MessageConversationStatus`, available values are: "
-            "[NONE, OPEN, PENDING, INVALID, SOLVED]",
+            (
+                "Unable to parse `open` as `MessageConversationStatus`, available values are: "
+                "[NONE, OPEN, PENDING, INVALID, SOLVED]"
+            ),
         ),
         ("filter=created:gt:yesterday", 400, "Unable to parse `yesterday` as `Date`."),
         ("filter=created:like:2014", 400, "`like` is not a valid operator for `created`."),
@@ -365,6 +367,15 @@ class TestXml:
         } == dict(found.attrib)
         assert 'Ä & "B" <C>' == found.findtext(f"{NS}displayName")
 
+    async def test_the_form_of_servers_of_2_26_can_be_had(self, client: Client) -> None:
+        uid = await client.as_admin.send(MOBILE)
+        await client.as_admin.send(MOBILE)
+        root = (await client.as_mobile.get(f"{MC}.xml?wrapper=metadata&pageSize=1&order=created&fields=id")).xml
+        assert f"{NS}metadata" == root.tag
+        assert [f"{NS}pager", f"{NS}messageConversations"] == [child.tag for child in root]
+        assert [uid] == [found.get("id") for found in root.iterfind(f"{NS}messageConversations/*")]
+        assert "wrapper=metadata" in root.findtext(f"{NS}pager/{NS}nextPage")
+
     async def test_pages_have_their_links(self, client: Client) -> None:
         for _ in range(3):
             await client.as_admin.send(MOBILE)
@@ -403,7 +414,7 @@ class TestHeaders:
         assert "no-cache, private" == (await client.as_mobile.get(MC)).headers["Cache-Control"]
 
 
-async def test_eight_partitions_are_one_inbox(make_client) -> None:
+async def test_eight_partitions_are_one_inbox(make_client: MakeClient) -> None:
     client = await make_client(partitions=8)
     sent = {await client.as_admin.send(MOBILE) for _ in range(12)}
     listed = (await client.as_mobile.get(f"{MC}?fields=id&pageSize=100")).json

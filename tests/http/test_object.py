@@ -98,6 +98,8 @@ async def test_the_apps_fields_show_each_message(client: Client) -> None:
         ("lastSender[id,email,authorities,password]", {"lastSender": {"id": ADMIN}}),
         ("lastSender.displayName", {"lastSender": {"displayName": "John Traore"}}),
         ("subject~rename(title)", {"title": "Hey"}),
+        ("messageType,subject~rename(messageType)", {"messageType": "Hey"}),
+        ("id~rename(f0),subject~rename(lastSender),lastSender~rename(f0)", {"f0": {"id": ADMIN}, "lastSender": "Hey"}),
         ("subject::size", {"subject": 3}),
         ("subject|isEmpty,messages@isNotEmpty", {"subject": False, "messages": True}),
         ("messages~size~rename(count)", {"count": 1}),

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlencode
 from aiohttp import web
 from msgspec import Struct
 
-from convstore.http.documents import list_json, list_xml, object_json, object_xml, pager
+from convstore.http.documents import ListRoot, list_json, list_xml, object_json, object_xml, pager
 from convstore.http.keys import BACKEND, CALLER, FORMAT, SUFFIX
 from convstore.http.links import api_url
 from convstore.http.negotiation import Format
@@ -67,7 +67,9 @@ async def list_answer(request: web.Request, entity: Entity, listing: Listing) ->
     link = f"{base}/{entity.plural}"
     found = None if page.total is None else pager(plan.paging, page.total, link + request[SUFFIX], listing.kept)
     if request[FORMAT] is Format.XML:
-        body = list_xml(entity, page.objects, plan.shape, found, link=link)
+        # Ours: ?wrapper=metadata gives the form that servers of 2.26 to 2.29 wrote (contract section 8, D3).
+        root: ListRoot = "metadata" if request.query.get("wrapper") == "metadata" else "plural"
+        body = list_xml(entity, page.objects, plan.shape, found, link=link, root=root)
     else:
         body = list_json(entity, page.objects, found)
     return read_answer(request, body, page.positions)
