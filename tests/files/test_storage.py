@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
@@ -33,7 +34,7 @@ async def read(storage: Storage, key: str, start: int, stop: int) -> bytes | Non
 
 @pytest.fixture(scope="session")
 def bucket() -> Iterator[str]:
-    """Give the address of a place in a bucket of a server that speaks S3, and put its credentials in the environment."""
+    """Give the address of a place in a bucket of a server that speaks S3, its credentials in the environment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -124,7 +125,7 @@ async def test_deleting_twice_is_deleting_once(storage: Storage) -> None:
     assert PIECE == await read(storage, two, 0, len(PIECE))
 
 
-async def test_what_a_killed_process_left_half_written_goes_as_well(tmp_path: Path) -> None:
+def test_what_a_killed_process_left_half_written_goes_as_well(tmp_path: Path) -> None:
     writer = (
         "import asyncio, sys\n"
         "from pathlib import Path\n"
@@ -138,11 +139,11 @@ async def test_what_a_killed_process_left_half_written_goes_as_well(tmp_path: Pa
     process = subprocess.Popen([sys.executable, "-c", writer, str(tmp_path)])
     while not list(tmp_path.rglob("key#*")):
         assert process.poll() is None
-        await asyncio.sleep(0.01)
+        time.sleep(0.01)
     process.kill()
     process.wait()
 
-    await open_storage("", tmp_path).delete(["ab/key"])
+    asyncio.run(open_storage("", tmp_path).delete(["ab/key"]))
 
     assert [] == [file for file in tmp_path.rglob("*") if file.is_file()]
 

@@ -208,7 +208,7 @@ async def _work(settings: Settings, dsn: str, listener: socket.socket, stop: asy
         )
         await runner.setup()
         local = web.AppRunner(make_local_app(app), access_log=None)
-        sweeper = asyncio.create_task(keep_sweeping(backend.files, backend.store.states))
+        sweeper = asyncio.create_task(keep_sweeping(backend.files))
         try:
             await _open_metrics(local, settings, worker)
             site = web.SockSite(runner, listener, backlog=1024)

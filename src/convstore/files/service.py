@@ -98,7 +98,7 @@ class Files:
         self.pool = pool
         self.storage = storage
         self._limit = limit
-        self._partition_of = partition_of
+        self.partition_of = partition_of
 
     async def upload(self, upload: Upload, chunks: AsyncIterator[bytes]) -> StoredFile:
         """Take a file in, as its bytes come.
@@ -178,7 +178,7 @@ class Files:
     async def was_posted(self, conn: Conn, uid: Uid, conversation_id: Uid, message_id: Uid) -> bool:
         """Tell whether the log has this message with this file."""
         posted: bool = await conn.fetchval(
-            SQL.posted, self._partition_of(conversation_id), conversation_id, message_id, uid
+            SQL.posted, self.partition_of(conversation_id), conversation_id, message_id, uid
         )
         return posted
 

@@ -142,6 +142,17 @@ SELECT DISTINCT conversation_id
  ORDER BY conversation_id
  LIMIT $2;
 
+-- deleted --
+-- Those of these conversations that the log says were deleted.
+--   $1 partition[]  $2 conversation id[]
+SELECT wanted.id
+  FROM unnest($1::int[], $2::text[]) AS wanted (partition, id)
+ WHERE EXISTS (SELECT
+                 FROM event AS e
+                WHERE e.partition = wanted.partition
+                  AND e.stream = wanted.id
+                  AND e.type = 'conversation-deleted');
+
 -- doom_of_conversations --
 -- The files of conversations that are gone for everybody.
 --   $1 conversation ids[]

@@ -6,15 +6,14 @@ the next, two at once do no harm, and nobody can take a file that is about to go
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 import asyncpg
 import structlog
 from msgspec import Struct
 
-from convstore.domain.uid import Uid
 from convstore.errors import ConvstoreError
 from convstore.files.service import RESERVED_FOR, SQL, Files
 from convstore.projections import load
@@ -29,9 +28,6 @@ _EVERY: Final = timedelta(hours=1)
 _LOOK: Final = 600.0
 _AT_ONCE: Final = 500
 
-# Gives those of these conversations that the log says are there (Store.states).
-Existing = Callable[[Iterable[Uid]], Coroutine[Any, Any, Mapping[Uid, object]]]
-
 
 class Swept(Struct, frozen=True, kw_only=True):
     """How many files went, and how many left-over reservations were settled."""
@@ -41,7 +37,7 @@ class Swept(Struct, frozen=True, kw_only=True):
     settled: int = 0
 
 
-async def sweep(files: Files, existing: Existing, *, unused_for: timedelta = UNUSED_FOR) -> Swept:
+async def sweep(files: Files, *, unused_for: timedelta = UNUSED_FOR) -> Swept:
     """Settle reservations that were left over, and remove what nobody needs.
 
     Raises:
@@ -52,17 +48,17 @@ async def sweep(files: Files, existing: Existing, *, unused_for: timedelta = UNU
     while rows := await files.pool.fetch(SQL.doom_unused, _UPLOAD_LASTS, unused_for, _AT_ONCE):
         await _remove(files, rows)
         unused += len(rows)
-    return Swept(unused=unused, deleted=await _remove_of_deleted(files, existing), settled=settled)
+    return Swept(unused=unused, deleted=await _remove_of_deleted(files), settled=settled)
 
 
-async def keep_sweeping(files: Files, existing: Existing) -> None:
+async def keep_sweeping(files: Files) -> None:
     """Sweep every hour, one process at a time, as long as this runs; what goes wrong is logged and tried again."""
     while True:
         # Not all processes at once, and not while the server is starting.
         await asyncio.sleep(_LOOK * random.uniform(0.5, 1.5))  # noqa: S311 - only to spread the load
         try:
             if await files.pool.fetchval(SQL.due, _EVERY):
-                swept = await sweep(files, existing)
+                swept = await sweep(files)
                 log.info("attachments.swept", unused=swept.unused, deleted=swept.deleted, settled=swept.settled)
         except (ConvstoreError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             log.warning("attachments.not_swept", error=type(error).__name__)
@@ -80,10 +76,10 @@ async def _settle(files: Files) -> int:
     return settled
 
 
-async def _remove_of_deleted(files: Files, existing: Existing) -> int:
+async def _remove_of_deleted(files: Files) -> int:
     """Remove the files of conversations that were deleted.
 
-    The read model says which those may be; it may be behind, or amid a rebuild, so the log has the last word.
+    The read model says which those may be; it may be behind, or damaged, so the log has the last word.
     """
     removed = 0
     after = ""
@@ -91,8 +87,8 @@ async def _remove_of_deleted(files: Files, existing: Existing) -> int:
         page = [row["conversation_id"] for row in rows]
         after = page[-1]
         unseen = [row["id"] for row in await files.pool.fetch(load("inbox").queries.without, page)]
-        there = await existing(unseen) if unseen else {}
-        if gone := [uid for uid in unseen if uid not in there]:
+        partitions = [files.partition_of(uid) for uid in unseen]
+        if gone := [row["id"] for row in await files.pool.fetch(SQL.deleted, partitions, unseen)]:
             doomed = await files.pool.fetch(SQL.doom_of_conversations, gone)
             await _remove(files, doomed)
             removed += len(doomed)
