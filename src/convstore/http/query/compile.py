@@ -147,6 +147,11 @@ class Conditions:
         found = [self._walk(self._entity, self._scope, self._scope.row, path, asked) for path in paths]
         return f"({' OR '.join(found)})"
 
+    def written(self, condition: str, value: Any, kind: str) -> str:
+        """Give a condition that is written out: {0} in it is the row, {1} the parameter for this value."""
+        self.heavy = True
+        return condition.format(self._scope.row, self._arguments.bind(value, kind))
+
     def _walk(self, entity: Entity, scope: Scope, row: str, path: tuple[str, ...], asked: Filter) -> str:
         found, rest = _step(entity, path, asked)
         match found:

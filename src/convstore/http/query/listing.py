@@ -66,7 +66,7 @@ class ListPlan(Struct, frozen=True):
     """A compiled list: what to run, and how to lay out what comes back.
 
     Each row has the shape's columns, then ``place``, ``total`` and ``positions``. There is always a row: of an empty
-    page one whose place is null.
+    page one whose place is null. ``searches`` tells that words are looked up, which wants a plan made for these words.
     """
 
     statement: Statement
@@ -74,6 +74,7 @@ class ListPlan(Struct, frozen=True):
     id: int
     children: tuple[Children, ...]
     paging: Paging
+    searches: bool
 
 
 _EQUAL = Operator("eq", Test.EQUAL)
@@ -135,6 +136,7 @@ def plan_list(source: Source, query: Query, fields: tuple[Field, ...]) -> ListPl
         id=own,
         children=tuple(selection.children),
         paging=query.paging,
+        searches=query.search is not None,
     )
 
 

@@ -7,6 +7,7 @@ import asyncpg
 from msgspec import Struct
 
 from convstore.database import Conn, Pool
+from convstore.http.query.compile import SKELETONS
 from convstore.http.query.listing import ListPlan, ObjectPlan
 from convstore.http.query.shape import Children, Related, Row
 
@@ -30,10 +31,12 @@ class Found(Struct, frozen=True):
 async def run_list(pool: Pool, plan: ListPlan, *, caller: str, api_url: str) -> Page:
     """Fetch a list; all of it from one snapshot."""
     async with pool.acquire() as conn:
-        if not plan.children:
+        if not plan.children and not plan.searches:
             rows = await conn.fetch(plan.statement.sql, *plan.statement.bound(caller, api_url))
             return _page(plan, rows, (), api_url)
         async with snapshot(conn):
+            if plan.searches:
+                await conn.execute(SKELETONS.plan_for_these_words)
             rows = await conn.fetch(plan.statement.sql, *plan.statement.bound(caller, api_url))
             ids = [row[plan.id] for row in rows if row["place"] is not None]
             return _page(plan, rows, await _related(conn, plan.children, ids, api_url), api_url)

@@ -86,3 +86,12 @@ NOT EXISTS (SELECT FROM {elements} WHERE {belongs})
 
 -- count_elements --
 (SELECT count(*) FROM {elements} WHERE {belongs})
+
+-- plan_for_these_words --
+-- Readers' statements are planned once, by indexes alone (database.open_readers). Rare and common words want different
+-- plans, and the index of words has none but a bitmap; pages that a search touches are in memory more often than not.
+SET LOCAL plan_cache_mode = force_custom_plan;
+SET LOCAL enable_bitmapscan = on;
+SET LOCAL enable_seqscan = on;
+SET LOCAL enable_sort = on;
+SET LOCAL random_page_cost = 1.1;
