@@ -1,6 +1,6 @@
 """Reply over HTTP: Basic authentication, five participants each, durable and visible when answered; 1 and 2 workers.
 
-    python bench/reply.py [--clients 32] [--conversations 1000] [--people 50] [--seconds 6] [--dsn OWNER]
+    python bench/reply.py [--clients 32] [--conversations 1000] [--people 50] [--seconds 6] [--rounds 3] [--dsn OWNER]
 
 Servers of one worker and of two are asked in turns, never at once. Afterwards every acknowledged reply must be in the
 log and in all copies, and a client that reads right after its reply must see it.
@@ -23,7 +23,6 @@ from convstore.log.recorded import Meta
 from convstore.log.store import Store
 
 _PARTICIPANTS = 5
-_ROUNDS = 3
 _CREATED = 201
 _LOOKS = 50
 _TEXT = ("The delivery of vaccines to the district store has been delayed by the floods. " * 3).encode()
@@ -90,7 +89,7 @@ async def measure(dsn: str, owner: Conn, arguments: argparse.Namespace) -> dict[
     memory: dict[int, int] = {}
     spent: dict[int, dict[str, int]] = {}
     replies = 0
-    for _ in range(_ROUNDS):
+    for _ in range(arguments.rounds):
         for workers, done in loads.items():
             async with serving(dsn, "--workers", str(workers)) as at:
                 # Each worker checks each password once.
@@ -98,7 +97,7 @@ async def measure(dsn: str, owner: Conn, arguments: argparse.Namespace) -> dict[
                     await log_in(at.port, range(1, len(people) + 1))
                 replies += (await reply(at, talks, arguments.clients, min(1.0, arguments.seconds / 3))).answers
                 cpu = Cpu(server=at.pid, postgres=await postmaster(owner))
-                done.append(await reply(at, talks, arguments.clients, arguments.seconds / _ROUNDS))
+                done.append(await reply(at, talks, arguments.clients, arguments.seconds / arguments.rounds))
                 spent[workers] = cpu.per(done[-1].answers)
                 replies += done[-1].answers + await look(at, talks)
                 memory[workers] = max(at.memory())
@@ -129,6 +128,7 @@ async def main() -> None:
     parser.add_argument("--conversations", type=int, default=1_000)
     parser.add_argument("--people", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=6.0, help="for each number of workers")
+    parser.add_argument("--rounds", type=int, default=3, help="turns that these are shared between")
     parser.add_argument("--dsn", help="the owner's, of any database of a server; without it an embedded one, fsync on")
     args = parser.parse_args()
     async with fresh_store(args.dsn) as dsn:
