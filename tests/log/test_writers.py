@@ -139,3 +139,21 @@ async def test_real_processes_with_partitions_lose_and_double_nothing(
         acknowledged += msgspec.json.decode(told, type=list[Uid])
     assert 5 + 3 * 8 * 25 == len(acknowledged)
     await check(dsn, acknowledged)
+
+
+async def test_a_process_that_is_not_alone_looks_before_it_decides_and_stops_when_it_is_alone(
+    store: Store, other: Store
+) -> None:
+    await store.submit([send_message(BOB)], META)
+    counters = store.counters()[0]
+    for _ in range(5):
+        await post(other, CONVERSATION)
+        await post(store, CONVERSATION)
+    # Outrun once: from then on it knows that there is somebody else.
+    assert 1 == counters.stale
+
+    await post(store, CONVERSATION)
+    looked = counters.missed
+    await post(store, CONVERSATION)
+    assert looked == counters.missed
+    assert 1 == counters.stale

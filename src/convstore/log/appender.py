@@ -79,6 +79,8 @@ class Appender:
         self._waiting_bytes = 0
         # Streams that were found to have moved: to be looked at before anything is decided on them.
         self._moved: set[Uid] = set()
+        # Somebody else appended between the last two batches, and so will again: look at the log before deciding.
+        self._others_append = False
         self._filled = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -192,6 +194,7 @@ class Appender:
             answer = await self._append(batch) if batch else None
         if answer is None:
             return []
+        self._others_append = answer.base_position > self.head
         try:
             settled = batch.settle(answer)
             self._take_in(settled)
@@ -237,7 +240,7 @@ class Appender:
                 uid = command.conversation_id
                 if uid in known or uid in missing:
                     continue
-                if uid in self._moved:
+                if uid in self._moved or (self._others_append and not isinstance(command, Start)):
                     missing.add(uid)
                 elif (state := self._states.get(uid)) is not None:
                     known[uid] = state
