@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from aiohttp import encode_basic_auth
@@ -14,6 +15,7 @@ from lxml import etree
 from yarl import URL
 
 from convstore.backend import Backend
+from convstore.directory.importing import import_files
 from convstore.domain.conversation import Conversation
 from convstore.domain.events import ConversationEvent
 from convstore.domain.uid import Uid, UserId
@@ -196,6 +198,36 @@ class Client:
         """Say how many events the log has."""
         count: int = await self.backend.pool.fetchval("SELECT count(*) FROM event")
         return count
+
+
+async def add_accounts(
+    client: Client, folder: Path, password_hash: str, **accounts: Sequence[str]
+) -> dict[str, UserId]:
+    """Add accounts to the directory, each with authorities of its own, and give their uids by username."""
+    uids = {username: UserId(f"{username.title():0<11}"[:11]) for username in accounts}
+    roles = {username: f"Urole{uid[:6]}" for username, uid in uids.items()}
+    file = folder / "accounts.json"
+    document = {
+        "userRoles": [
+            {"id": roles[username], "name": f"Role of {username}", "authorities": list(authorities)}
+            for username, authorities in accounts.items()
+        ],
+        "users": [
+            {
+                "id": uid,
+                "username": username,
+                "firstName": username.title(),
+                "surname": "Added",
+                "userRoles": [{"id": roles[username]}],
+            }
+            for username, uid in uids.items()
+        ],
+    }
+    file.write_text(json.dumps(document))
+    await import_files(client.backend.pool, [file])
+    pool = client.backend.pool
+    await pool.execute("UPDATE account SET password_hash = $1 WHERE id = ANY ($2)", password_hash, list(uids.values()))
+    return uids
 
 
 # Starts a server with these settings, and with so many partitions, or beside another.

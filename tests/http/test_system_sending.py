@@ -1,7 +1,6 @@
 """Conversations that systems start: messages and validation results, by endpoints of ours; in JSON and XML."""
 
 import asyncio
-import json
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,9 @@ from people import (
     Caller,
     Client,
     MakeClient,
+    add_accounts,
 )
 
-from convstore.directory.importing import import_files
 from convstore.domain.events import ConversationStarted, MessagePosted, ParticipantsAdded
 from convstore.domain.types import Addressed, MessageType, Priority, Status
 from convstore.domain.uid import UserId
@@ -31,30 +30,11 @@ SYSTEM = f"{MC}/system"
 VALIDATION = f"{MC}/validation"
 CREATED = (201, "Message conversation created")
 XML = {"Content-Type": "application/xml"}
-ROBOT = UserId("RobotRobot1")  # may send in a system's name, and nothing else
+ROBOT = UserId("Robot000000")  # may send in a system's name, and nothing else
 
 
 async def add_robot(client: Client, folder: Path, password_hash: str) -> Caller:
-    """Give the directory an account for a system, and a client that speaks for it."""
-    file = folder / "robot.json"
-    file.write_text(
-        json.dumps(
-            {
-                "userRoles": [{"id": "UroleRobot1", "name": "System", "authorities": ["F_SEND_SYSTEM_MESSAGE"]}],
-                "users": [
-                    {
-                        "id": ROBOT,
-                        "username": "robot",
-                        "firstName": "Data",
-                        "surname": "Checks",
-                        "userRoles": [{"id": "UroleRobot1"}],
-                    }
-                ],
-            }
-        )
-    )
-    await import_files(client.backend.pool, [file])
-    await client.backend.pool.execute("UPDATE account SET password_hash = $1 WHERE id = $2", password_hash, ROBOT)
+    await add_accounts(client, folder, password_hash, robot=["F_SEND_SYSTEM_MESSAGE"])
     return client.by("robot")
 
 
