@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import random
 from typing import Any
 
 import pytest
@@ -416,3 +417,30 @@ def test_the_xml_of_an_answer_can_be_read() -> None:
     read = etree.fromstring(_as_xml(shown))
     assert ('<&">', "true", "5") == (read.get("name"), read.findtext("assigned"), read.findtext("contentLength"))
     assert json.dumps(shown)
+
+
+async def test_no_body_however_broken_is_a_fault_of_the_server(client: Client) -> None:
+    whole = multipart(PNG[:64], before=b"preamble\r\n")["data"]
+    rest = {"headers": {"Content-Type": "multipart/form-data; boundary=frontier"}}
+    chance = random.Random(20)
+    bodies = [whole[:cut] for cut in range(0, len(whole), 9)]
+    for _ in range(60):
+        broken = bytearray(whole)
+        for _ in range(chance.randint(1, 6)):
+            broken[chance.randrange(len(broken))] = chance.choice(b"\r\n-:;=\"'\0 \xffa")
+        bodies.append(bytes(broken))
+    bodies += [
+        whole.replace(b"Content-Type: image/png\r\n", b"X: " + b"y" * 20_000 + b"\r\n"),
+        whole.replace(b"\r\n", b"\n"),
+        whole * 3,
+        b"--frontier--\r\n",
+        b"--frontier\r\n" * 5_000,
+        whole.replace(b'filename="a.png"', b"filename*=nonsense''%ff"),
+        whole.replace(b'filename="a.png"', b"filename*=idna''a.b"),
+        whole.replace(b'filename="a.png"', b'filename*0="a"; filename*1="b"'),
+    ]
+
+    statuses = [(await client.as_mobile.post(UPLOAD, data=body, **rest)).status for body in bodies]
+
+    assert {202, 400} <= set(statuses) <= {202, 400, 409, 415}
+    assert 0 == await client.backend.pool.fetchval("SELECT count(*) FROM file_resource WHERE stored IS NULL")

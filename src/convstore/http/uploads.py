@@ -5,10 +5,17 @@ Sources: contract section 3.11, RFC 7578 (multipart/form-data).
 
 import re
 import unicodedata
+import warnings
 from collections.abc import AsyncIterator
 from typing import Final
 
-from aiohttp import BodyPartReader, MultipartReader, web
+from aiohttp import (
+    BadContentDispositionHeader,
+    BadContentDispositionParam,
+    BodyPartReader,
+    MultipartReader,
+    web,
+)
 from aiohttp.http_exceptions import BadHttpMessage
 from msgspec import Struct
 
@@ -17,6 +24,11 @@ from convstore.http.errors import BAD_REQUEST, Problem, body_too_large
 from convstore.http.texts import storable
 
 PART: Final = "file"
+
+# aiohttp would only warn of a header that it cannot read, on the standard error output, with the file's name in it.
+_WARNINGS: Final = (BadContentDispositionHeader, BadContentDispositionParam)
+for _warning in _WARNINGS:
+    warnings.simplefilter("error", _warning)
 
 # A file over the limit is read to its end, for the client is told how large it is; but not for ever.
 _PATIENCE: Final = 10
@@ -70,7 +82,7 @@ async def read_upload(request: web.Request, limit: int) -> Incoming:
                 return _incoming(part, budget)
             async for _ in _chunks(part, budget):
                 pass
-    except (ValueError, AssertionError, LookupError, BadHttpMessage) as error:
+    except (ValueError, AssertionError, LookupError, BadHttpMessage, *_WARNINGS) as error:
         # aiohttp finds faults in all these ways.
         raise _unreadable() from error
     raise Problem(400, f"Required request part '{PART}' is not present", BAD_REQUEST)
