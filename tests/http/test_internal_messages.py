@@ -4,6 +4,7 @@ Everything is asked before and after an internal message came: not a byte may di
 same is asked for a ticket manager, and for him most of it must differ, or the question would tell nothing.
 """
 
+import io
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -210,3 +211,27 @@ async def test_it_is_there_for_whoever_becomes_a_ticket_manager_and_gone_when_he
     assert 403 == (await client.as_support.reply(uid, "a", internal=True)).status
     await client.backend.directory.set_feedback_group(FEEDBACK)
     assert [{"id": uid}] == (await client.as_support.get(found)).json["messageConversations"]
+
+
+async def test_its_files_are_for_those_who_see_it(client: Client) -> None:
+    uid = await conversation(client, "TICKET")
+    uploaded = await client.as_support.post(f"{MC}/attachments", data={"file": io.BytesIO(SECRET.encode())})
+    file = uploaded.json["id"]
+    sent = await client.as_support.post(f"{MC}/{uid}?internal=true&attachments={file}", data="See the file.")
+    assert 200 == sent.status
+    posted = (await client.history(uid))[-1]
+    assert isinstance(posted, MessagePosted)
+    download = f"{MC}/{uid}/{posted.message_id}/attachments/{file}"
+
+    for caller in (client.as_support, client.as_admin):
+        assert SECRET.encode() == (await caller.get(download)).body
+        assert 200 == (await caller.get(f"/api/fileResources/{file}")).status
+        assert file.encode() in (await caller.get(f"{MC}/{uid}?fields=messages[attachments]")).body
+    for caller in (client.as_mobile, client.as_clerk):
+        missing = (404, f"No message with uid '{posted.message_id}' in messageConversation '{uid}")
+        assert missing == (await caller.get(download)).message
+        assert 404 == (await caller.get(f"/api/fileResources/{file}")).status
+        for path in (f"{MC}/{uid}/messages", f"{MC}/{uid}?fields=*,messages[*]", f"{MC}?fields=messages[attachments]"):
+            assert file.encode() not in (await caller.get(path)).body
+        with_file = f"{MC}?fields=id&filter=messages.attachments.id:eq:{file}"
+        assert [] == (await caller.get(with_file)).json["messageConversations"]
