@@ -293,7 +293,17 @@ async def test_another_password_leaves_tokens_alone(client: Client) -> None:
     assert MOBILE == (await Directory(client.backend.pool).by_token(secret))[0].id
 
 
-@pytest.mark.parametrize("secret", ["", "x", "d2pat_", new_secret(), "d2pat_" + "\u00e9" * 42, "a" * 5000])
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "",
+        "x",
+        "d2pat_",
+        pytest.param(new_secret(), id="of-nobody"),
+        pytest.param("d2pat_" + "\u00e9" * 42, id="not-ascii"),
+        pytest.param("a" * 5000, id="long"),
+    ],
+)
 async def test_a_token_that_there_is_not_opens_nothing(client: Client, secret: str) -> None:
     answer = await client.as_nobody.get("/api/ping", headers=by(secret))
 
