@@ -61,7 +61,27 @@ def pager(paging: Paging, total: int, link: str, parameters: str) -> Pager:
     )
 
 
-def list_json(entity: Entity, objects: Sequence[Object], found: Pager | None) -> bytes:
+class CursorPager(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """How a list by cursor goes on: ours, beyond the contract. The last page has its size only."""
+
+    page_size: int
+    next_cursor: str | None = None
+    next_page: str | None = None
+
+
+def cursor_pager(paging: Paging, next_cursor: str | None, link: str, parameters: str) -> CursorPager:
+    """Make the pager of a page by cursor; ``link`` and ``parameters`` as for ``pager``."""
+    if next_cursor is None:
+        return CursorPager(page_size=paging.size)
+    parts = [f"cursor={next_cursor}", f"pageSize={paging.size}"]
+    parts += [parameters] if parameters else []
+    return CursorPager(page_size=paging.size, next_cursor=next_cursor, next_page=f"{link}?{'&'.join(parts)}")
+
+
+AnyPager = Pager | CursorPager | None
+
+
+def list_json(entity: Entity, objects: Sequence[Object], found: AnyPager) -> bytes:
     """Write a list in JSON (contract section 2.5.1)."""
     return _encode({"pager": found, entity.plural: objects} if found is not None else {entity.plural: objects})
 
@@ -75,7 +95,7 @@ def list_xml(
     entity: Entity,
     objects: Sequence[Object],
     layout: Layout,
-    found: Pager | None,
+    found: AnyPager,
     *,
     link: str,
     root: ListRoot = "plural",
@@ -110,16 +130,18 @@ def object_xml(name: str, found: Object, layout: Layout) -> bytes:
     return "".join(parts).encode()
 
 
-def _write_pager(parts: list[str], found: Pager | None) -> None:
+def _write_pager(parts: list[str], found: AnyPager) -> None:
     if found is None:
         return
-    parts.append(
-        f"<pager><page>{found.page}</page><pageCount>{found.page_count}</pageCount><total>{found.total}</total>"
-        f"<pageSize>{found.page_size}</pageSize>"
-    )
+    parts.append("<pager>")
+    if isinstance(found, Pager):
+        parts.append(f"<page>{found.page}</page><pageCount>{found.page_count}</pageCount><total>{found.total}</total>")
+    parts.append(f"<pageSize>{found.page_size}</pageSize>")
+    if isinstance(found, CursorPager) and found.next_cursor is not None:
+        parts.append(markup.element("nextCursor", found.next_cursor))
     if found.next_page is not None:
         parts.append(markup.element("nextPage", found.next_page))
-    if found.prev_page is not None:
+    if isinstance(found, Pager) and found.prev_page is not None:
         parts.append(markup.element("prevPage", found.prev_page))
     parts.append("</pager>")
 

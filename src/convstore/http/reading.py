@@ -7,7 +7,16 @@ from urllib.parse import parse_qsl, urlencode
 from aiohttp import web
 from msgspec import Struct
 
-from convstore.http.documents import ListRoot, list_json, list_xml, object_json, object_xml, pager
+from convstore.http.documents import (
+    AnyPager,
+    ListRoot,
+    cursor_pager,
+    list_json,
+    list_xml,
+    object_json,
+    object_xml,
+    pager,
+)
 from convstore.http.keys import BACKEND, CALLER, FORMAT, SUFFIX
 from convstore.http.links import api_url
 from convstore.http.negotiation import Format
@@ -55,7 +64,7 @@ def asked_of_list(raw_query: str) -> Asked:
         BadQuery: it says what there is not, or not so.
     """
     pairs = parse_qsl(raw_query, keep_blank_values=True)
-    kept = urlencode([(name, value) for name, value in pairs if name not in ("page", "pageSize")])
+    kept = urlencode([(name, value) for name, value in pairs if name not in ("page", "pageSize", "cursor")])
     return Asked(read_query(parameters(pairs)), kept)
 
 
@@ -65,7 +74,11 @@ async def list_answer(request: web.Request, entity: Entity, listing: Listing) ->
     base = api_url(request)
     page = await run_list(request.app[BACKEND].readers, plan, caller=request[CALLER].id, api_url=base)
     link = f"{base}/{entity.plural}"
-    found = None if page.total is None else pager(plan.paging, page.total, link + request[SUFFIX], listing.kept)
+    found: AnyPager = None
+    if plan.paging.cursor is not None:
+        found = cursor_pager(plan.paging, page.next_cursor, link + request[SUFFIX], listing.kept)
+    elif page.total is not None:
+        found = pager(plan.paging, page.total, link + request[SUFFIX], listing.kept)
     if request[FORMAT] is Format.XML:
         # Ours: ?wrapper=metadata gives the form that servers of 2.26 to 2.29 wrote (contract section 8, D3).
         root: ListRoot = "metadata" if request.query.get("wrapper") == "metadata" else "plural"

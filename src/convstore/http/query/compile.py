@@ -62,10 +62,12 @@ class Statement(Struct, frozen=True):
 
 
 class Key(Struct, frozen=True):
-    """An expression to sort by."""
+    """An expression to sort by, and what it gives."""
 
     sql: str
     descending: bool = False
+    type: Type = Type.TEXT
+    nullable: bool = True
 
     def __str__(self) -> str:
         return f"{self.sql} {'DESC' if self.descending else 'ASC'}"
@@ -220,9 +222,9 @@ def order_keys(entity: Entity, scope: Scope, order: Sequence[Order]) -> list[Key
         scalar, x = _sortable(entity, scope, scope.row, asked.path, asked)
         if asked.ignore_case and scalar.type in (Type.TEXT, Type.ENUM):
             x = f"lower({x})"
-        keys.append(Key(x, descending=asked.descending))
+        keys.append(Key(x, descending=asked.descending, type=scalar.type, nullable=asked.path != ("id",)))
     if all(asked.path != ("id",) for asked in order):
-        keys.append(Key(f"{scope.row}.id"))
+        keys.append(Key(f"{scope.row}.id", nullable=False))
     return keys
 
 

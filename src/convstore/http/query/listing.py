@@ -8,6 +8,9 @@ what is asked, never on the data:
   order, and one that most rows do not pass into by what the index has of them;
 - where a condition costs more than a comparison, or has an index of its own in no order that is asked for, what passes
   is found once, and counted and cut from there.
+
+A page by cursor has one more condition, that a row comes after the cursor's, and takes one row more, which tells
+whether there is a next page. It has no total, as a count would cost more than the page.
 """
 
 from collections.abc import Callable
@@ -16,6 +19,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from convstore.http.query import keyset
 from convstore.http.query.compile import (
     SKELETONS,
     Arguments,
@@ -62,11 +66,19 @@ class Source(Struct, frozen=True):
     form: Form = Form.FIRST_PAGE
 
 
+class Resume(Struct, frozen=True):
+    """How to name the last row of a page by cursor: the order's name, and the columns that hold the sort keys."""
+
+    order: bytes
+    columns: tuple[int, ...]
+
+
 class ListPlan(Struct, frozen=True):
     """A compiled list: what to run, and how to lay out what comes back.
 
     Each row has the shape's columns, then ``place``, ``total`` and ``positions``. There is always a row: of an empty
     page one whose place is null. ``searches`` tells that words are looked up, which wants a plan made for these words.
+    ``resume`` is there for a page by cursor: it may have one row more than were asked for, which is the next page's.
     """
 
     statement: Statement
@@ -75,6 +87,7 @@ class ListPlan(Struct, frozen=True):
     children: tuple[Children, ...]
     paging: Paging
     searches: bool
+    resume: Resume | None
 
 
 _EQUAL = Operator("eq", Test.EQUAL)
@@ -85,7 +98,7 @@ def plan_list(source: Source, query: Query, fields: tuple[Field, ...]) -> ListPl
     """Compile a list.
 
     Raises:
-        BadQuery: filters, order or fields speak of what there is not.
+        BadQuery: filters, order or fields speak of what there is not, or the cursor is none of this order.
     """
     names, arguments = Names(), Arguments(*source.args)
     scope = Scope(names.next(), names)
@@ -94,7 +107,12 @@ def plan_list(source: Source, query: Query, fields: tuple[Field, ...]) -> ListPl
     # Without what order and fields bring in, which a count would drag along.
     counted = SKELETONS.rows.format(source=source.rows, row=scope.row, joins=scope.joins, passes=passes)
     usual = order_keys(source.entity, scope, source.order)
-    keys = order_keys(source.entity, scope, query.order) if query.order else usual
+    order = query.order or source.order
+    keys = order_keys(source.entity, scope, order) if query.order else usual
+    order_name = keyset.order_name(source.entity, order)
+    if query.paging.cursor:
+        values = keyset.decode(query.paging.cursor, order_name, keys)
+        passes = f"{passes} AND {keyset.after(keys, values, arguments)}"
     form = max(
         source.form,
         Form.HITS if conditions.heavy else Form.FIRST_PAGE,
@@ -104,11 +122,15 @@ def plan_list(source: Source, query: Query, fields: tuple[Field, ...]) -> ListPl
     selection = Selection(outer, names)
     made = shape(source.entity, fields, selection, listing=True)
     own = selection.index(f"{outer.row}.id") if selection.children else 0
-    paged = query.paging.enabled
+    resume = None
+    if query.paging.cursor is not None:
+        shown_keys = order_keys(source.entity, outer, order)
+        resume = Resume(order_name, tuple(selection.index(key.sql) for key in shown_keys))
+    counts = query.paging.enabled and resume is None
     rows = SKELETONS.rows.format(source=source.rows, row=scope.row, joins=scope.joins, passes=passes)
     cut = _cut(query.paging, arguments)
     total = "NULL::bigint"
-    if paged:
+    if counts:
         total = source.total(arguments) if source.total is not None else SKELETONS.count.format(rows=counted)
     columns = "".join(f"{sql} AS c{index}, " for index, sql in enumerate(selection.columns))
     hits = ""
@@ -118,7 +140,7 @@ def plan_list(source: Source, query: Query, fields: tuple[Field, ...]) -> ListPl
         ids = SKELETONS.ids.format(row=scope.row, keys=_ordered(keys), rows=rows, limit=cut.limit)
         if form is Form.HITS:
             hits, ids = _hits(scope, keys, rows, cut.limit)
-            total = SKELETONS.count_hits if paged else total
+            total = SKELETONS.count_hits if counts else total
         page = SKELETONS.later_page.format(
             columns=columns, ids=ids, source=source.rows, row=outer.row, joins=outer.joins
         )
@@ -137,6 +159,7 @@ def plan_list(source: Source, query: Query, fields: tuple[Field, ...]) -> ListPl
         children=tuple(selection.children),
         paging=query.paging,
         searches=query.search is not None,
+        resume=resume,
     )
 
 
@@ -173,7 +196,8 @@ class _Cut(Struct, frozen=True):
 def _cut(paging: Paging, arguments: Arguments) -> _Cut:
     if not paging.enabled:
         return _Cut("", "1")
-    size, offset = arguments.bind(paging.size, "bigint"), arguments.bind(paging.offset, "bigint")
+    rows = paging.size if paging.cursor is None else paging.size + 1
+    size, offset = arguments.bind(rows, "bigint"), arguments.bind(paging.offset, "bigint")
     return _Cut(SKELETONS.limit.format(size=size, offset=offset), f"{offset} + 1")
 
 

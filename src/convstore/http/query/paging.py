@@ -1,4 +1,4 @@
-"""Parses ``order``, ``paging``, ``page`` and ``pageSize`` (contract sections 5.4 and 5.5)."""
+"""Parses ``order``, ``paging``, ``page`` and ``pageSize`` (contract sections 5.4, 5.5) and our ``cursor``."""
 
 import re
 from collections.abc import Sequence
@@ -24,11 +24,15 @@ class Order(Struct, frozen=True):
 
 
 class Paging(Struct, frozen=True):
-    """Which part of a list is asked for; ``page`` counts from 1. Not ``enabled``: everything, and no pager."""
+    """Which part of a list is asked for; ``page`` counts from 1. Not ``enabled``: everything, and no pager.
+
+    ``cursor``: not by page, but what comes after this row; empty is the beginning.
+    """
 
     enabled: bool = True
     page: int = 1
     size: int = PAGE_SIZE
+    cursor: str | None = None
 
     @property
     def offset(self) -> int:
@@ -47,17 +51,25 @@ def parse_order(values: Sequence[str]) -> tuple[Order, ...]:
     return tuple(found.values())
 
 
-def parse_paging(paging: str | None, page: str | None, size: str | None) -> Paging:
-    """Parse the three parameters; None or empty means not given. Too large a page is cut to ``LARGEST_PAGE``.
+def parse_paging(paging: str | None, page: str | None, size: str | None, cursor: str | None = None) -> Paging:
+    """Parse the parameters; None or empty means not given, but for the cursor, whose empty one is the beginning.
+
+    Too large a page is cut to ``LARGEST_PAGE``.
 
     Raises:
-        BadQuery: no boolean, or no whole number.
+        BadQuery: no boolean, or no whole number; or a cursor with what contradicts it.
     """
-    return Paging(
+    found = Paging(
         enabled=parse_boolean("paging", paging, default=True),
         page=max(1, _number("page", page, 1)),
         size=min(max(1, _number("pageSize", size, PAGE_SIZE)), LARGEST_PAGE),
+        cursor=cursor,
     )
+    if cursor is not None and page:
+        raise BadQuery("Parameters cursor and page cannot be used together")
+    if cursor is not None and not found.enabled:
+        raise BadQuery("Parameter cursor cannot be used with paging=false")
+    return found
 
 
 def parse_boolean(name: str, value: str | None, *, default: bool) -> bool:

@@ -57,7 +57,9 @@ def read_query(given: Parameters) -> Query:
         filters=parse_filters(given.get("filter", ())),
         any_filter=_any_filter(_first(given, "rootJunction")),
         order=parse_order(given.get("order", ())),
-        paging=parse_paging(_first(given, "paging"), _first(given, "page"), _first(given, "pageSize")),
+        paging=parse_paging(
+            _first(given, "paging"), _first(given, "page"), _first(given, "pageSize"), _first(given, "cursor")
+        ),
         search=_search(_first(given, "queryString"), _first(given, "queryOperator")),
         text=(_first(given, "query") or "").strip(),
     )

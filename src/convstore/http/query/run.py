@@ -7,17 +7,22 @@ import asyncpg
 from msgspec import Struct
 
 from convstore.database import Conn, Pool
+from convstore.http.query import keyset
 from convstore.http.query.compile import SKELETONS
 from convstore.http.query.listing import ListPlan, ObjectPlan
 from convstore.http.query.shape import Children, Related, Row
 
 
 class Page(Struct, frozen=True):
-    """A part of a list. ``total`` is None when all was asked for; ``positions`` is the place in the log it reflects."""
+    """A part of a list. ``total`` is None when all was asked for, or a page by cursor.
+
+    ``positions`` is the place in the log it reflects; ``next_cursor`` begins the next page, where there is one.
+    """
 
     objects: list[Struct]
     total: int | None
     positions: Sequence[int] | None
+    next_cursor: str | None = None
 
 
 class Found(Struct, frozen=True):
@@ -38,7 +43,7 @@ async def run_list(pool: Pool, plan: ListPlan, *, caller: str, api_url: str) -> 
             if plan.searches:
                 await conn.execute(SKELETONS.plan_for_these_words)
             rows = await conn.fetch(plan.statement.sql, *plan.statement.bound(caller, api_url))
-            ids = [row[plan.id] for row in rows if row["place"] is not None]
+            ids = [row[plan.id] for row in _shown(plan, rows) if row["place"] is not None]
             return _page(plan, rows, await _related(conn, plan.children, ids, api_url), api_url)
 
 
@@ -62,8 +67,17 @@ def snapshot(conn: Conn) -> "asyncpg.transaction.Transaction":
 
 def _page(plan: ListPlan, rows: Sequence[asyncpg.Record], related: Related, api_url: str) -> Page:
     first = rows[0]
-    objects = [] if first["place"] is None else plan.shape.render(rows, related, api_url)
-    return Page(objects=objects, total=first["total"], positions=first["positions"])
+    shown = _shown(plan, rows)
+    objects = [] if first["place"] is None else plan.shape.render(shown, related, api_url)
+    next_cursor = None
+    if plan.resume is not None and len(rows) > len(shown):
+        next_cursor = keyset.encode(plan.resume.order, [shown[-1][column] for column in plan.resume.columns])
+    return Page(objects=objects, total=first["total"], positions=first["positions"], next_cursor=next_cursor)
+
+
+def _shown(plan: ListPlan, rows: Sequence[asyncpg.Record]) -> Sequence[asyncpg.Record]:
+    """Leave out the row that only tells of a next page."""
+    return rows if plan.resume is None else rows[: plan.paging.size]
 
 
 async def _related(conn: Conn, children: Sequence[Children], ids: Iterable[str], api_url: str) -> Related:

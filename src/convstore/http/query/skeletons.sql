@@ -95,3 +95,28 @@ SET LOCAL enable_bitmapscan = on;
 SET LOCAL enable_seqscan = on;
 SET LOCAL enable_sort = on;
 SET LOCAL random_page_cost = 1.1;
+
+-- beyond --
+-- What comes after a value in the order of one key; null is the largest value, first when descending and last when not.
+{x} > {p}
+
+-- beyond_or_null --
+({x} > {p} OR {x} IS NULL)
+
+-- beyond_descending --
+{x} < {p}
+
+-- beyond_null_descending --
+{x} IS NOT NULL
+
+-- same --
+{x} = {p}
+
+-- same_null --
+{x} IS NULL
+
+-- not_before --
+{x} >= {p}
+
+-- not_before_descending --
+{x} <= {p}
