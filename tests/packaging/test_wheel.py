@@ -45,19 +45,16 @@ def test_the_wheel_holds_every_file_of_the_package(wheel: zipfile.ZipFile) -> No
     assert {name.removeprefix("src/") for name in tracked.stdout.split()} <= set(wheel.namelist())
 
 
-@pytest.mark.wheel
 def test_migrations_and_read_models_are_found() -> None:
     assert "0001_log" in [migration.name for migration in migrations()]
     assert {"inbox", "thread"} <= {projection.name for projection in discover()}
 
 
-@pytest.mark.wheel
 @pytest.mark.skipif("CONVSTORE_TEST_WHEEL" not in os.environ, reason="asks whether the wheel is what runs")
 def test_the_suite_runs_on_the_installed_wheel() -> None:
     assert "site-packages" in str(files(convstore))
 
 
-@pytest.mark.wheel
 def test_the_command_says_its_version() -> None:
     said = subprocess.run([sys.executable, "-m", "convstore", "--version"], check=True, capture_output=True, text=True)
 

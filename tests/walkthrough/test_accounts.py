@@ -7,7 +7,7 @@ from printed import check, steps
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "accounts.md"
 
-pytestmark = [pytest.mark.wheel, pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 
 def test_every_line_answers_what_the_document_says(server: str, folder: Path) -> None:

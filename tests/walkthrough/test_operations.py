@@ -19,7 +19,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "operations.md"
 _PRINTED_METRICS_PORT = "9464"
 _SUFFIX = re.compile(r"_(bucket|count|sum)$")
 
-pytestmark = [pytest.mark.wheel, pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from printed import check, steps
 
 README = Path(__file__).parents[2] / "README.md"
 
-pytestmark = [pytest.mark.wheel, pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 
 def test_every_line_answers_what_the_readme_says(server: str, folder: Path) -> None:
