@@ -67,10 +67,14 @@ async def take_in(conn: Conn, projection: Projection, held: Held, events: Sequen
         LeaseLost: nothing was changed, for somebody else moves this checkpoint now.
     """
     changes = await _fold(projection, events)
-    async with conn.transaction():
+    if changes:
+        async with conn.transaction():
+            await move(conn, held, position)
+            for change in changes:
+                await conn.execute(projection.apply[change.statement], *change.args)
+    else:
+        # One statement is a transaction by itself: two round trips fewer for what a read model takes no notice of.
         await move(conn, held, position)
-        for change in changes:
-            await conn.execute(projection.apply[change.statement], *change.args)
     held.position = position
 
 
