@@ -43,7 +43,7 @@ async def test_the_system_says_its_version_and_its_clock(client: Client) -> None
 
     assert info["version"] == "2.42.0"
     assert info["contextPath"] == info["instanceBaseUrl"] == client.url
-    assert {"calendar", "dateFormat", "systemName", "serverTimeZoneId"} < set(info)
+    assert {"calendar", "dateFormat", "systemName", "serverTimeZoneId", "revision"} < set(info)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}", info["serverDate"])
     said = datetime.fromisoformat(info["serverDate"]).replace(tzinfo=UTC)
     assert abs(datetime.now(UTC) - said) < timedelta(minutes=5)

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 
+from convstore import __version__
 from convstore.domain.uid import new_uid
 from convstore.http import markup
 from convstore.http.dates import stamp
@@ -58,6 +59,8 @@ async def info(request: web.Request) -> web.Response:
     said = {
         "contextPath": context_url(request),
         "version": VERSION,
+        # Which build it is: of this program, where DHIS2 names a commit.
+        "revision": f"convstore {__version__}",
         "serverDate": stamp(now),
         "serverTimeZoneId": "Etc/UTC",
         "serverTimeZoneDisplayName": "Coordinated Universal Time",
