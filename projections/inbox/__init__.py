@@ -34,6 +34,8 @@ from convstore.projections import Change
 NAME = "inbox"
 VERSION = 1
 TABLES = ("inbox_conversation_v1", "inbox_v1", "inbox_count_v1")
+# By it an event finds the copies of its conversation.
+WORKING_INDEXES = ("inbox_v1_by_conversation",)
 
 # Under which the keys of copies are derived; any other would give every copy another key.
 KEYS: Final = uuid.UUID("6d3f4c1e-7a0b-5c55-9f0e-2f6c6a1de7b4")

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import pytest
+
 from convstore.database import SCHEMA, Conn, Pool
 from convstore.domain.types import Status
 from convstore.domain.uid import Uid
@@ -137,3 +139,27 @@ async def test_a_replay_goes_on_where_an_earlier_one_stopped(
     ]
     # The live checkpoint stayed where the live runner has it.
     assert 0 == await pool.fetchval("SELECT count(*) FROM checkpoint WHERE position > 8")
+
+
+@pytest.mark.parametrize("name", ["inbox", "search", "thread"])
+async def test_a_replay_ends_with_all_the_indexes_of_the_live_tables(
+    engine: Engine, store: Store, dsn: str, owner: Conn, name: str
+) -> None:
+    await store.submit([send_message(ANN, BOB)], Meta())
+
+    for _ in range(2):
+        await replay_into(dsn, load(name), "convstore_beside")
+
+        live, beside = [
+            {row["name"]: row["definition"] for row in await owner.fetch(_INDEXES, schema, list(load(name).tables))}
+            for schema in ("convstore", "convstore_beside")
+        ]
+        assert live == beside
+
+
+_INDEXES = """
+SELECT indexname AS name, replace(indexdef, $1 || '.', '') AS definition
+  FROM pg_indexes
+ WHERE schemaname = $1
+   AND tablename = ANY ($2::text[])
+"""

@@ -12,7 +12,7 @@ from typing import TypeAlias
 import asyncpg
 
 from convstore.database import SCHEMA, Conn, Pool, settings
-from convstore.engine.checkpoint import Held, look, skips
+from convstore.engine.checkpoint import Held, look, skips, sql
 from convstore.engine.feed import Feed
 from convstore.engine.page import SETTINGS, take_in
 from convstore.engine.tables import create_tables
@@ -31,7 +31,9 @@ async def replay_into(dsn: str, projection: Projection, schema: str, progress: A
     async with open_shadow(dsn, projection, schema) as shadow:
         async with shadow.borrow() as conn:
             ends = dict(enumerate(await heads(conn)))
-        return await shadow.replay(ends, progress)
+        reached = await shadow.replay(ends, progress)
+        await _make_deferred(shadow.conn, schema)
+        return reached
 
 
 class Shadow:
@@ -100,14 +102,36 @@ async def open_shadow(
             await conn.execute("SELECT pg_advisory_lock(hashtext($1))", schema)
             if fleeting:
                 await conn.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+            begun = await conn.fetchval("SELECT to_regnamespace($1) IS NOT NULL", schema)
             await conn.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
             await conn.execute(
                 f"CREATE TABLE IF NOT EXISTS {schema}.checkpoint (LIKE {SCHEMA}.checkpoint INCLUDING ALL)"
             )
             await create_tables(conn, projection, schema)
+            if not begun:
+                await _defer_indexes(conn, projection, schema)
             if fleeting:
                 for table in projection.tables:
                     await conn.execute(f"ALTER TABLE {schema}.{table} SET UNLOGGED")
             yield Shadow(pool, conn, projection, schema)
     finally:
         await asyncio.wait_for(pool.close(), 10)
+
+
+async def _defer_indexes(conn: Conn, projection: Projection, schema: str) -> None:
+    """Take the indexes away that serve readers only, and note them: kept from the start they cost half of the rate."""
+    async with conn.transaction():
+        await conn.execute(f"CREATE TABLE {schema}.deferred_index (definition text NOT NULL)")
+        for row in await conn.fetch(sql.readers_indexes, schema, list(projection.working_indexes)):
+            await conn.execute(f"INSERT INTO {schema}.deferred_index VALUES ($1)", row["definition"])  # noqa: S608 - ours
+            await conn.execute(f"DROP INDEX {schema}.{row['name']}")
+
+
+async def _make_deferred(conn: Conn, schema: str) -> None:
+    """Make the indexes that were left for the end; none, when that was done before."""
+    if await conn.fetchval("SELECT to_regclass($1)", f"{schema}.deferred_index") is None:
+        return
+    async with conn.transaction():
+        for row in await conn.fetch(f"SELECT definition FROM {schema}.deferred_index"):  # noqa: S608 - ours
+            await conn.execute(row["definition"])
+        await conn.execute(f"DROP TABLE {schema}.deferred_index")

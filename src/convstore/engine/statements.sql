@@ -146,3 +146,17 @@ SELECT stream, version, type
   FROM event
  WHERE partition = $1
    AND position = $2;
+
+-- readers_indexes --
+-- The indexes of a schema's tables that enforce nothing and that no statement of the read model needs.
+--   $1 schema  $2 names of those it needs[]
+SELECT i.relname AS name, pg_get_indexdef(x.indexrelid) AS definition
+  FROM pg_index x
+  JOIN pg_class i
+    ON i.oid = x.indexrelid
+  JOIN pg_namespace n
+    ON n.oid = i.relnamespace
+ WHERE n.nspname = $1
+   AND NOT x.indisunique
+   AND i.relname <> ALL ($2::text[])
+ ORDER BY i.relname;

@@ -39,12 +39,14 @@ class Projection(Struct, frozen=True, kw_only=True):
 
     ``fold`` is pure: a run of events of one partition, in order, becomes few changes, in the order in which their
     statements must run. ``id`` names its checkpoint, such as ``inbox_v1``: a new shape gets a new version, and is
-    built beside the old one.
+    built beside the old one. ``working_indexes`` are those that ``apply`` itself needs, beside primary keys: the others
+    serve readers only, and are made when a rebuild is done.
     """
 
     name: str
     version: int
     tables: tuple[str, ...]
+    working_indexes: tuple[str, ...]
     table_sql: str
     apply: Statements
     queries: Statements
@@ -69,6 +71,7 @@ def load(name: str) -> Projection:
         name=name,
         version=module.VERSION,
         tables=tuple(module.TABLES),
+        working_indexes=tuple(getattr(module, "WORKING_INDEXES", ())),
         table_sql=(folder / "table.sql").read_text("utf-8"),
         apply=Statements(folder / "apply.sql"),
         queries=Statements(folder / "queries.sql"),
