@@ -6,7 +6,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from served import convstore, serving
+from operated import convstore, serving
 
 pytestmark = pytest.mark.slow
 
