@@ -27,6 +27,7 @@ from convstore.domain.commands import (
 )
 from convstore.domain.types import Actor, Addressed, Priority, Status
 from convstore.domain.uid import Uid, UserId, derive_uid
+from convstore.errors import ConfigError
 from convstore.sql import Statements
 
 PASSWORD = "district"  # noqa: S105 - the manual's, printed everywhere: the demo listens on the loopback address only
@@ -49,12 +50,18 @@ _sql = Statements(files(__package__) / "demo.sql")
 
 
 async def load(pool: Pool) -> bool:
-    """Put the demo's people into the directory, once: false when they were there already, and then nothing changes."""
+    """Put the demo's people into the directory, once: false when they were there already, and then nothing changes.
+
+    Raises:
+        ConfigError: there are people of another making; they must not get a superuser whose password everybody knows.
+    """
     if await pool.fetchval(_sql.loaded):
         return False
     with as_file(files(__package__) / "demo.json") as file:
-        await import_files(pool, [file])
         people = [user.id for user in metadata.read(file).users or ()]
+        if await pool.fetchval(_sql.strangers, people):
+            raise ConfigError("This store has people of its own; the demo has well-known passwords and needs another.")
+        await import_files(pool, [file])
     # One hash for all: it is one password, and everybody knows it.
     hashed = await hash_password(PASSWORD)
     await Directory(pool).set_feedback_group(HELP_DESK)

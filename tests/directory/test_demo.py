@@ -19,7 +19,7 @@ from convstore.domain.conversation import decide, evolve, initial
 from convstore.domain.state import Conversation
 from convstore.domain.types import Actor, Priority, Status
 from convstore.domain.uid import is_uid
-from convstore.errors import DirectoryRefused
+from convstore.errors import ConfigError
 
 
 async def test_the_demos_people_log_in_with_their_rights(pool: Pool) -> None:
@@ -64,9 +64,10 @@ async def test_a_load_that_was_cut_short_is_finished_by_the_next(pool: Pool) -> 
     assert "admin" == (await Directory(pool).authenticate("admin", "district")).username
 
 
-async def test_a_store_with_its_own_admin_is_left_alone(pool: Pool, add_person: AddPerson) -> None:
-    await add_person("admin")
-    with pytest.raises(DirectoryRefused, match="who was added here"):
+@pytest.mark.parametrize("name", ["admin", "amina"])
+async def test_a_store_with_people_of_its_own_is_left_alone(pool: Pool, add_person: AddPerson, name: str) -> None:
+    await add_person(name)
+    with pytest.raises(ConfigError, match="people of its own"):
         await demo.load(pool)
     assert 1 == await pool.fetchval("SELECT count(*) FROM account")
 

@@ -21,6 +21,7 @@ from convstore.log.appender import Appender
 from convstore.log.batch import decode_result
 from convstore.log.codec import encode_meta
 from convstore.log.counters import Counters
+from convstore.log.create import facts
 from convstore.log.outcome import Decided, IdempotencyKey, Outcome
 from convstore.log.read import sql
 from convstore.log.recorded import Meta, Recorded
@@ -108,18 +109,16 @@ class Store:
             ConfigError: there is no store in the database, or the pool has too few connections for it.
         """
         async with pool.acquire() as conn:
-            facts = {row["name"]: row["value"] for row in await conn.fetch(sql.facts)}
+            settled = await facts(conn)
             heads = await read.heads(conn)
-        if "partitions" not in facts:
-            raise ConfigError("There is no store in this database: run convstore migrate.")
-        partitions = int(facts["partitions"])
+        partitions = settled.partitions
         if pool.get_max_size() <= partitions:
             raise ConfigError(f"A store of {partitions} partitions needs more than {pool.get_max_size()} connections.")
         return cls(
             pool,
             partitions=partitions,
-            store_id=facts["id"],
-            secret=bytes.fromhex(facts["secret"]),
+            store_id=settled.id,
+            secret=settled.secret,
             heads=heads,
             cache_bytes=cache_bytes,
             tail_events=tail_events,
