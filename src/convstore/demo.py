@@ -9,7 +9,7 @@ from functools import cache
 from importlib.resources import as_file, files
 from itertools import groupby
 
-from convstore.database import Pool
+from convstore.database import Conn, Pool
 from convstore.directory import Directory, changes, metadata
 from convstore.directory.importing import import_files
 from convstore.directory.passwords import hash_password
@@ -71,6 +71,12 @@ async def load(pool: Pool) -> bool:
         await conn.execute(_sql.note)
         await changes.announce(conn)
     return True
+
+
+async def is_loaded(conn: Conn) -> bool:
+    """Tell whether the demo's people, with their well-known passwords, are in this store."""
+    loaded: bool = await conn.fetchval(_sql.loaded)
+    return loaded
 
 
 def stories() -> list[list[ConversationCommand]]:

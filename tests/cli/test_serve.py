@@ -44,6 +44,12 @@ async def test_the_demo_stays_on_this_machine_unless_told_twice(tmp_path: Path) 
     assert "--demo twice" in refused.stderr
     with serving(tmp_path, "--demo", "--demo", "--host", "0.0.0.0") as served:
         assert 0 == served.stop()
+    # Its passwords are still there when the flag is not.
+    refused = await asyncio.to_thread(
+        convstore, "serve", "--host", "0.0.0.0", "--data-dir", str(tmp_path / "data"), "--port", "0"
+    )
+    assert 2 == refused.returncode
+    assert "--demo twice" in refused.stderr
 
 
 async def test_requests_in_flight_finish_when_it_is_told_to_stop(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def serve(
     # Now, not in each worker: one that cannot start would be started again and again.
     mounts(settings.static)
     open_storage(settings.attachments, settings.attachments_folder)
-    run(_serve(settings, with_demo=demo > 0, migrates=not no_migrate))
+    run(_serve(settings, with_demo=demo > 0, demo_anywhere=demo > 1, migrates=not no_migrate))
 
 
 def _is_loopback(host: str) -> bool:
@@ -85,7 +85,7 @@ def _is_loopback(host: str) -> bool:
     return False
 
 
-async def _serve(settings: Settings, *, with_demo: bool, migrates: bool) -> None:
+async def _serve(settings: Settings, *, with_demo: bool, demo_anywhere: bool, migrates: bool) -> None:
     stop = _stop_signal()
     async with AsyncExitStack() as stack:
         dsn = settings.dsn
@@ -94,6 +94,8 @@ async def _serve(settings: Settings, *, with_demo: bool, migrates: bool) -> None
         if migrates:
             for name in await migrate(dsn, partitions=settings.partitions):
                 log.info("schema.migrated", migration=name)
+        if not (demo_anywhere or _is_loopback(settings.host)):
+            await _refuse_demo(dsn, settings.host)
         if with_demo:
             await _load_demo(dsn, settings)
         listener = _listen(settings)
@@ -131,6 +133,23 @@ async def _keep_alive(cluster: Cluster) -> None:
         log.error("embedded.died", exit_code=code)
         await cluster.stop()
         await cluster.start()
+
+
+async def _refuse_demo(dsn: str, host: str) -> None:
+    """Keep a store that was once filled with the demo from being served to others.
+
+    Raises:
+        ConfigError: it was.
+    """
+    conn = await connect(dsn, role=SERVER_ROLE)
+    try:
+        if await demo_data.is_loaded(conn):
+            raise ConfigError(
+                f"This store has the demo's well-known passwords, and {host} is open to others. "
+                "Say --demo twice if you mean it."
+            )
+    finally:
+        await conn.close()
 
 
 async def _load_demo(dsn: str, settings: Settings) -> None:
