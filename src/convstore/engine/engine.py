@@ -21,6 +21,7 @@ from convstore.engine.progress import Progress
 from convstore.engine.runner import Runner
 from convstore.engine.status import ProjectionStatus
 from convstore.projections import Projection, discover
+from convstore.waking import Signal
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +48,11 @@ class Engine:
         self._projections = tuple(discover() if projections is None else projections)
         self._names = [projection.id for projection in self._projections]
         self.owner = new_owner()
+        self.grown = Signal()
+        """Fires when the log is known to have more events: by this process's appends, by NOTIFY, by looking."""
+        self.advanced = Signal()
+        """Fires when a read model is known to have taken in more, whichever process carries it."""
+        self._heads = [0] * store.partitions
         self._progress = {
             (projection.id, partition): Progress(projection.id, partition)
             for projection in self._projections
@@ -185,7 +191,18 @@ class Engine:
             for name in self._names
         }
 
+    @property
+    def heads(self) -> tuple[int, ...]:
+        """The last position of each partition, as this process knows it: at most a second old."""
+        return tuple(self._heads)
+
+    def _grew(self, partition: int, position: int) -> None:
+        if position > self._heads[partition]:
+            self._heads[partition] = position
+            self.grown.fire()
+
     def _appended(self, partition: int, position: int) -> None:
+        self._grew(partition, position)
         for progress in self._by_partition[partition]:
             if position > progress.head:
                 progress.appended(position)
@@ -196,9 +213,11 @@ class Engine:
         progress = self._progress.get((projection, partition))
         if progress is not None and not progress.local:
             progress.reached(position)
+            self.advanced.fire()
 
     def _say(self, progress: Progress) -> None:
         self._listener.say(progress.projection, progress.partition, progress.position)
+        self.advanced.fire()
 
     def _age(self, recorded_at: datetime) -> float:
         return time.time() + self._clock_ahead - recorded_at.timestamp()
@@ -228,9 +247,13 @@ class Engine:
         self._looked_at = time.monotonic()
         if rows:
             self._clock_ahead = rows[0].now.timestamp() - time.time()
+        before = self.positions()
         for row in rows:
+            self._grew(row.partition, row.head)
             if runner := self._runners.get((row.projection, row.partition)):
                 runner.seen(row)
+        if self.positions() != before:
+            self.advanced.fire()
 
     async def _finished(self, tasks: list[asyncio.Task[None]]) -> None:
         """Wait for tasks that were told to end; those that do not are cancelled."""
