@@ -12,6 +12,7 @@ from datetime import datetime
 from hashlib import sha1
 from typing import Any, Final, assert_never
 
+from convstore.domain.access import Access
 from convstore.domain.events import (
     AssigneeCleared,
     AssigneeSet,
@@ -168,6 +169,8 @@ class _Conversation:
                 self._touch(recorded)
             case ConversationDeleted():
                 self.deleted = recorded.position
+            case Access():
+                pass
             case _:
                 assert_never(event)
 

@@ -13,11 +13,11 @@ import msgspec
 from msgspec import Struct
 
 from convstore.domain import policy
+from convstore.domain.access import Access, LoggedEvent
 from convstore.domain.events import (
     AssigneeCleared,
     AssigneeSet,
     ConversationDeleted,
-    ConversationEvent,
     ConversationRead,
     ConversationStarted,
     ConversationUnread,
@@ -86,10 +86,11 @@ def weight(state: Conversation) -> int:
     return _BYTES_ALONE + state.roster.weight()
 
 
-def evolve(state: Conversation, event: ConversationEvent) -> Conversation:  # noqa: C901, PLR0911, PLR0912 - one case each, flat
+def evolve(state: Conversation, event: LoggedEvent) -> Conversation:  # noqa: C901, PLR0911, PLR0912 - one case each, flat
     """Give the state after one more event of the stream, the one whose version is the state's plus one.
 
-    What happened is not judged again: an event about somebody who is no participant changes the version only.
+    What happened is not judged again: an event about somebody who is no participant changes the version only. A stream
+    of accesses is no conversation at any version: whatever is asked of it finds none.
     """
     version = state.version + 1
     match event:
@@ -127,7 +128,7 @@ def evolve(state: Conversation, event: ConversationEvent) -> Conversation:  # no
             return _evolved(state, version, assignee=event.assignee)
         case AssigneeCleared():
             return _evolved(state, version, assignee=None)
-        case ConversationDeleted():
+        case ConversationDeleted() | Access():
             return Conversation(id=state.id, version=version, deleted=True)
         case _:
             assert_never(event)

@@ -18,11 +18,11 @@ import asyncpg
 import structlog
 
 from convstore.database import Conn, Pool
-from convstore.domain.commands import ConversationCommand, Start
+from convstore.domain.commands import Start
 from convstore.domain.conversation import Conversation, initial
 from convstore.domain.uid import Uid
 from convstore.errors import Busy, LogCorrupt
-from convstore.log.batch import Answer, Batch, Request, Settled
+from convstore.log.batch import Answer, Batch, LogCommand, Request, Settled
 from convstore.log.counters import Counters
 from convstore.log.link import Link, is_transient
 from convstore.log.outcome import IdempotencyKey, Outcome
@@ -91,7 +91,7 @@ class Appender:
         """How many commands are in the queue."""
         return self._waiting_commands
 
-    async def submit(self, commands: Sequence[ConversationCommand], meta: str, key: IdempotencyKey | None) -> Outcome:
+    async def submit(self, commands: Sequence[LogCommand], meta: str, key: IdempotencyKey | None) -> Outcome:
         """Carry these out together or not at all, and say what became of them.
 
         Raises:

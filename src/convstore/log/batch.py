@@ -15,15 +15,18 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from convstore.domain.access import LoggedEvent, NoteAccess
 from convstore.domain.commands import ConversationCommand
 from convstore.domain.conversation import Conversation, decide, evolve
-from convstore.domain.events import ConversationEvent
 from convstore.domain.uid import Uid
 from convstore.errors import KeyReused, Refused
 from convstore.log.codec import encode
 from convstore.log.outcome import Decided, IdempotencyKey, Outcome
 from convstore.log.recorded import Recorded
 from convstore.log.states import cost
+
+# What can be asked of the log.
+LogCommand = ConversationCommand | NoteAccess
 
 _result_encoder: Final = msgspec.json.Encoder()
 decode_result: Final = msgspec.json.Decoder(tuple[Decided, ...]).decode
@@ -37,7 +40,7 @@ class Request:
     being carried out; they get its answer.
     """
 
-    commands: Sequence[ConversationCommand]
+    commands: Sequence[LogCommand]
     meta: str
     key: IdempotencyKey | None
     size: int
@@ -90,7 +93,7 @@ class _Verdict:
 
 
 # The place of its stream, its version there, what is stored of it (tag, text, circumstances), and the event itself.
-_NewEvent = tuple[int, int, str, str, str, ConversationEvent]
+_NewEvent = tuple[int, int, str, str, str, LoggedEvent]
 
 
 class Settled(NamedTuple):
@@ -230,10 +233,10 @@ class Batch:
                 settled.states.append((self._states[uid], costs[place]))
         return settled
 
-    def _decide(self, command: ConversationCommand, meta: str) -> Decided:
+    def _decide(self, command: LogCommand, meta: str) -> Decided:
         uid = command.conversation_id
         state = self._states[uid]
-        new = decide(state, command)
+        new: Sequence[LoggedEvent] = [command.event] if isinstance(command, NoteAccess) else decide(state, command)
         if new:
             place = self._place(state)
             for event in new:

@@ -11,11 +11,12 @@ from typing import Any, Final, Union
 import msgspec
 from msgspec import Struct
 
-from convstore.domain.events import ConversationEvent, tag_of
+from convstore.domain.access import LoggedEvent
+from convstore.domain.events import tag_of
 from convstore.errors import BadText, LogCorrupt
 from convstore.log.recorded import Meta
 
-Upcast = Callable[[Any], ConversationEvent]
+Upcast = Callable[[Any], LoggedEvent]
 
 # None yet: no event of a release was ever retired.
 RETIRED: Final[Mapping[type[Struct], Upcast]] = {}
@@ -33,9 +34,9 @@ class Codec:
     def __init__(self, retired: Mapping[type[Struct], Upcast] = RETIRED) -> None:
         self._retired = retired
         # One decoder over the union: it finds the class by the tag without trying one after another.
-        self._decoder = msgspec.json.Decoder(Union[ConversationEvent, *retired])
+        self._decoder = msgspec.json.Decoder(Union[LoggedEvent, *retired])
 
-    def decode(self, data: str) -> ConversationEvent:
+    def decode(self, data: str) -> LoggedEvent:
         """Give the event of a stored text, in today's words.
 
         Raises:
@@ -66,7 +67,7 @@ class Codec:
             raise LogCorrupt(f"The text cannot be read: {e}.") from e
 
 
-def encode(event: ConversationEvent) -> tuple[str, str]:
+def encode(event: LoggedEvent) -> tuple[str, str]:
     """Give an event's tag and the text to store.
 
     Raises:

@@ -5,7 +5,7 @@ from datetime import datetime
 import msgspec
 from msgspec import Struct
 
-from convstore.domain.events import ConversationEvent
+from convstore.domain.access import LoggedEvent
 from convstore.domain.uid import Uid, UserId
 
 
@@ -40,7 +40,7 @@ class Recorded(Struct, frozen=True, gc=False):
     position: int
     stream: Uid
     version: int
-    event: ConversationEvent
+    event: LoggedEvent
     recorded_at: datetime
     meta_json: str
 

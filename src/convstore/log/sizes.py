@@ -4,7 +4,7 @@ from typing import Final
 
 from convstore.domain.commands import (
     AddParticipants,
-    ConversationCommand,
+    Command,
     Reply,
     SendMessage,
     SendSystemMessage,
@@ -19,7 +19,7 @@ _RECORDED: Final = 600
 _UID: Final = 70
 
 
-def size_of_command(command: ConversationCommand) -> int:
+def size_of_command(command: Command) -> int:
     """Say what a command weighs in a queue and in a batch."""
     match command:
         case Reply():

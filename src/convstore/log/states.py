@@ -13,8 +13,8 @@ import structlog
 from msgspec import Struct
 
 from convstore.database import Conn
+from convstore.domain.access import LoggedEvent
 from convstore.domain.conversation import Conversation, evolve, initial, weight
-from convstore.domain.events import ConversationEvent
 from convstore.domain.snapshot import decode_state
 from convstore.domain.uid import Uid
 from convstore.errors import LogCorrupt, SnapshotUnreadable
@@ -153,7 +153,7 @@ async def _replay(
     return found
 
 
-def _event(stream: Uid, version: int, data: str) -> ConversationEvent:
+def _event(stream: Uid, version: int, data: str) -> LoggedEvent:
     try:
         return CODEC.decode(data)
     except LogCorrupt as e:

@@ -11,6 +11,7 @@ import structlog
 
 from convstore.database import Pool
 from convstore.domain import uid as uids
+from convstore.domain.access import AccessEvent, note_access
 from convstore.domain.commands import ConversationCommand
 from convstore.domain.conversation import Conversation
 from convstore.domain.snapshot import encode_state
@@ -177,6 +178,23 @@ class Store:
         if key is not None:
             _check_text(key.account, key.key)
         return await self._appenders[partition].submit(commands, encode_meta(meta), key)
+
+    async def record(self, event: AccessEvent, meta: Meta) -> Outcome:
+        """Note that ``meta.actor`` looked at what another person sees, in his own stream; durable when this returns.
+
+        None as the actor is somebody at the terminal. One event per call, however often he looks: an auditor wants to
+        know that, and who asks for another person's data every second shall see what it costs.
+
+        Raises:
+            BadText: a string holds NUL or a lone surrogate.
+            Busy: too much is waiting, or the database is out of reach: then what was looked at must not be shown.
+        """
+        if self._closing:
+            raise Busy("The server is stopping.")
+        command = note_access(event, meta.actor)
+        _check_text(command.conversation_id)
+        partition = self.partition_of(command.conversation_id)
+        return await self._appenders[partition].submit([command], encode_meta(meta), None)
 
     async def recall(self, key: IdempotencyKey) -> dict[int, Outcome]:
         """Give what became of a request when it was carried out, by partition; empty: it was not, as far as is known.
