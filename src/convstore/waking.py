@@ -1,6 +1,8 @@
 """Something that happens again and again, and whoever waits for the next time."""
 
 import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 
 class Signal:
@@ -13,6 +15,7 @@ class Signal:
     def __init__(self) -> None:
         self.count = 0
         self._waiting: set[asyncio.Future[None]] = set()
+        self._told: set[Callable[[], None]] = set()
 
     @property
     def waiting(self) -> int:
@@ -26,6 +29,17 @@ class Signal:
         for future in waiting:
             if not future.done():
                 future.set_result(None)
+        for tell in tuple(self._told):
+            tell()
+
+    @contextmanager
+    def telling(self, tell: Callable[[], None]) -> Iterator[None]:
+        """Have ``tell`` called each time it happens; it must be quick, and not raise."""
+        self._told.add(tell)
+        try:
+            yield
+        finally:
+            self._told.discard(tell)
 
     async def after(self, seen: int, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - answers False
         """Wait until it has happened since the count was ``seen``; false when ``timeout`` seconds passed without."""

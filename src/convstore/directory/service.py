@@ -7,7 +7,8 @@ import asyncio
 import hmac
 import secrets
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -75,6 +76,8 @@ class Directory:
         self._revision: int | None = None
         # Moves whenever memory is dropped: what was asked for before that must not be remembered after it.
         self._epoch = 0
+        # Whom to tell that a session or a token has ended, by its hash; all of them when the directory changes.
+        self._watching: dict[bytes, set[Callable[[], None]]] = {}
 
     async def start(self) -> None:
         """Listen for changes, on one connection of the pool.
@@ -170,6 +173,45 @@ class Directory:
         if token is None:
             raise BadCredentials
         return await self._allowed(token.user_id), token
+
+    async def still(self, user_id: UserId) -> Person:
+        """Give somebody who came in before, with the rights that he has by now.
+
+        Raises:
+            BadCredentials: there is no such account any more.
+            AccountDisabled: it may not be used any more.
+        """
+        return await self._allowed(user_id)
+
+    async def session_lasts(self, token: str) -> float | None:
+        """Say for how many seconds a session lasts if it is not used, without using it; None when it has ended."""
+        return await self._sessions.lasts(token)
+
+    async def password_mark(self, username: str) -> bytes | None:
+        """Give what tells an account's password from the next one; None when there is no account, or no password."""
+        await self._be_current()
+        login = await self._login(username)
+        return None if login is None or login.password_hash is None else keyring.digest(login.password_hash)
+
+    @property
+    def hears(self) -> bool:
+        """Whether this process hears of every change, so that nobody need ask whether there was one."""
+        return self._changes.heard
+
+    @contextmanager
+    def watching(self, secret: str, tell: Callable[[], None]) -> Iterator[None]:
+        """Have ``tell`` called whenever this session or token ends, or anything in the directory may have changed.
+
+        ``secret`` may be empty: of a password only changes of the directory are heard.
+        """
+        key = keyring.digest(secret)
+        self._watching.setdefault(key, set()).add(tell)
+        try:
+            yield
+        finally:
+            self._watching[key].discard(tell)
+            if not self._watching[key]:
+                del self._watching[key]
 
     async def person(self, user_id: UserId) -> Person | None:
         """Give one person, disabled or not; None when there is no such account."""
@@ -291,6 +333,8 @@ class Directory:
         key = bytes.fromhex(payload)
         self._sessions.known.drop(key)
         self.tokens.known.drop(key)
+        for tell in tuple(self._watching.get(key, ())):
+            tell()
 
     def _forget(self) -> None:
         # Not the verified passwords: each stands for the hash that it was compared with, which is read again.
@@ -301,6 +345,9 @@ class Directory:
         self._logins.clear()
         self._people.clear()
         self._groups.clear()
+        for watching in tuple(self._watching.values()):
+            for tell in tuple(watching):
+                tell()
 
     def _key(self, username: str, password: str) -> bytes:
         # The length keeps the name and the password apart. Whatever came in is digested, even half a character.

@@ -62,6 +62,11 @@ class Sessions:
         self.known.put(key, user_id, seconds=seconds, epoch=epoch)
         return user_id
 
+    async def lasts(self, token: str) -> float | None:
+        """Say for how many seconds a session lasts if nobody uses it; asking is no use. None when it has ended."""
+        seconds: float | None = await self._pool.fetchval(_sql.lasts, digest(token))
+        return seconds
+
     async def close(self, token: str) -> None:
         """End a session, in all processes; nothing happens when there is none."""
         key = digest(token)

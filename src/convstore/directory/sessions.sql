@@ -36,6 +36,17 @@ SELECT s.user_id,
    AND NOT a.disabled
    AND s.credential = sha256(convert_to(a.password_hash, 'UTF8'));
 
+-- lasts --
+-- For how many seconds a session lasts if it is not used; no row when it has ended. Asking this is no use of it.
+--   $1 token hash
+SELECT extract(epoch FROM s.expires - now())::float8
+  FROM session AS s
+  JOIN account AS a ON a.id = s.user_id
+ WHERE s.token_hash = $1
+   AND s.expires > now()
+   AND NOT a.disabled
+   AND s.credential = sha256(convert_to(a.password_hash, 'UTF8'));
+
 -- touch --
 -- Note that a session is in use: it lasts on, but never longer than 30 days in all. For how many seconds that may be
 -- relied on; no row when it was ended meanwhile.

@@ -17,6 +17,7 @@ from convstore.http.auth import admit
 from convstore.http.bodies import admit_body
 from convstore.http.drain import DRAIN, Drain, drained
 from convstore.http.errors import Problem, speak
+from convstore.http.headers import complete
 from convstore.http.keys import BACKEND, CALLER, ENTRY, FORMAT, HEADERS, PROXIES, REQUEST_ID, SUFFIX, VERSION
 from convstore.http.links import networks
 from convstore.http.metrics import METRICS, Metrics
@@ -98,13 +99,7 @@ async def _observe(request: web.Request, handler: Handler) -> web.StreamResponse
     finally:
         metrics.in_progress -= 1
     if not response.prepared:
-        response.headers.update(request[HEADERS])
-        # Not which releases of which libraries it runs on.
-        response.headers["Server"] = "convstore"
-        response.headers["X-Request-ID"] = request[REQUEST_ID]
-        # What anybody may see differs from person to person and from minute to minute (contract section 1.3).
-        response.headers.setdefault("Cache-Control", "no-cache, private")
-        response.headers["X-Content-Type-Options"] = "nosniff"
+        complete(request, response)
     took = time.perf_counter() - started
     method, route = (found.route.method, found.route.path) if found.route is not None else (None, None)
     metrics.served(method, route, response.status, took)

@@ -110,6 +110,14 @@ async def session(request: web.Request) -> Entry | None:
     return Entry(person=await request.app[BACKEND].directory.by_session(shown), means=Means.SESSION)
 
 
+def secret_of(request: web.Request) -> str:
+    """Give the token or the session that a request shows; empty when it shows a password."""
+    scheme, secret = _authorization(request)
+    if scheme:
+        return secret if scheme == "apitoken" else ""
+    return cookies.session_of(request) or ""
+
+
 # Tried in this order; the first that finds credentials of its kind decides.
 AUTHENTICATORS: tuple[Authenticator, ...] = (basic, api_token, session)
 

@@ -5,6 +5,8 @@ connections: a request whose body is on its way would never get an answer. So th
 """
 
 import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from aiohttp import web
@@ -16,7 +18,9 @@ class Drain:
 
     def __init__(self) -> None:
         self._in_hand = 0
-        self._stopping = False
+        self.stopping = False
+        """Whether the server was told to stop: whatever goes on and on is to end."""
+        self._endless: set[Callable[[], None]] = set()
         self._empty = asyncio.Event()
         self._empty.set()
 
@@ -25,13 +29,24 @@ class Drain:
 
         From now on connections end with their answer, so that nobody goes on asking on one that stayed open.
         """
-        self._stopping = True
+        self.stopping = True
+        for tell in tuple(self._endless):
+            tell()
         try:
             async with asyncio.timeout(grace):
                 await self._empty.wait()
         except TimeoutError:
             pass
         return self._in_hand
+
+    @contextmanager
+    def told(self, tell: Callable[[], None]) -> Iterator[None]:
+        """Have ``tell`` called when the server is told to stop: for answers that would never end by themselves."""
+        self._endless.add(tell)
+        try:
+            yield
+        finally:
+            self._endless.discard(tell)
 
     async def serve(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Serve one request, counted while it lasts."""
@@ -43,7 +58,7 @@ class Drain:
             self._in_hand -= 1
             if not self._in_hand:
                 self._empty.set()
-        if self._stopping:
+        if self.stopping:
             response.force_close()
         return response
 

@@ -1,0 +1,16 @@
+"""The headers that every answer has, whoever writes it."""
+
+from aiohttp import web
+
+from convstore.http.keys import HEADERS, REQUEST_ID
+
+
+def complete(request: web.Request, response: web.StreamResponse) -> None:
+    """Give an answer the headers that all have; before it begins to be sent."""
+    response.headers.update(request[HEADERS])
+    # Not which releases of which libraries it runs on.
+    response.headers["Server"] = "convstore"
+    response.headers["X-Request-ID"] = request[REQUEST_ID]
+    # What anybody may see differs from person to person and from minute to minute (contract section 1.3).
+    response.headers.setdefault("Cache-Control", "no-cache, private")
+    response.headers["X-Content-Type-Options"] = "nosniff"
