@@ -5,6 +5,7 @@ an epoch of its own, and a move names it. So an event has its effect exactly onc
 only believes to be one changes nothing.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from importlib.resources import files
 from typing import Final
@@ -71,19 +72,22 @@ async def look(conn: Conn, projections: list[str]) -> list[Seen]:
     ]
 
 
-async def acquire(conn: Conn, seen: Seen, owner: str) -> Held | None:
-    """Take the lease of a checkpoint that still stands where it was seen; None when it is not free, or moved since."""
-    row = await conn.fetchrow(sql.acquire, seen.projection, seen.partition, seen.position, owner, LEASE)
-    if row is None:
-        return None
-    return Held(projection=seen.projection, partition=seen.partition, position=row["position"], epoch=row["epoch"])
+async def acquire(conn: Conn, seen: Sequence[Seen], owner: str) -> list[Held]:
+    """Take the leases of a partition's checkpoints that still stand where they were seen, those that are free."""
+    rows = await conn.fetch(
+        sql.acquire, [row.projection for row in seen], seen[0].partition, [row.position for row in seen], owner, LEASE
+    )
+    return [
+        Held(projection=row["projection"], partition=seen[0].partition, position=row["position"], epoch=row["epoch"])
+        for row in rows
+    ]
 
 
 async def check_history(conn: Conn, projection: str, partition: int) -> str | None:
     """Say why a checkpoint does not belong to the log as it is now; None when it does."""
     row = await conn.fetchrow(sql.history, projection, partition)
     if row is None:
-        return "it has no checkpoint: run 'convstore migrate'"
+        return "it has no tables in this database: run 'convstore rebuild'"
     if row["position"] > row["head"]:
         return f"it has taken in position {row['position']}, but the log ends at {row['head']}: was it restored?"
     if row["position"] > 0 and row["hash"] != row["log_hash"]:
@@ -91,15 +95,18 @@ async def check_history(conn: Conn, projection: str, partition: int) -> str | No
     return None
 
 
-async def move(conn: Conn, held: Held, position: int) -> None:
-    """Move a checkpoint forward, inside the transaction that changes the tables, before those changes.
+async def move(conn: Conn, held: Sequence[Held], position: int) -> None:
+    """Move checkpoints that stand at the same position forward, in the transaction that changes their tables, first.
 
     Raises:
-        LeaseLost: it is not this process's any more, or the log is not the one it stood on.
+        LeaseLost: one is not this process's any more, or the log is not the one it stood on.
     """
-    tag = await conn.execute(sql.move, held.projection, held.partition, held.position, position, held.epoch, LEASE)
-    if tag != "UPDATE 1":
-        raise LeaseLost(f"{held.projection}, partition {held.partition}, epoch {held.epoch}")
+    first = held[0]
+    names = [each.projection for each in held]
+    epochs = [each.epoch for each in held]
+    rows = await conn.fetch(sql.move, names, first.partition, first.position, position, epochs, LEASE)
+    if len(rows) != len(held):
+        raise LeaseLost(set(names) - {row["projection"] for row in rows})
 
 
 async def skips(conn: Conn, projection: str, partition: int) -> frozenset[int]:

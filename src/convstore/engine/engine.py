@@ -1,4 +1,4 @@
-"""The engine of one process: a runner for each read model and partition, and the answer to "has it been taken in?"."""
+"""The engine of one process: a runner for each partition, and the answer to "has it been taken in?"."""
 
 import asyncio
 import contextlib
@@ -61,7 +61,8 @@ class Engine:
         self._by_partition = [
             [self._progress[name, partition] for name in self._names] for partition in range(store.partitions)
         ]
-        self._runners: dict[tuple[str, int], Runner] = {}
+        # By partition, while started.
+        self._runners: list[Runner] = []
         self._listener = Listener(
             dsn, self.owner, appended=self._appended, taken_in=self._taken_in, look=self._look_soon
         )
@@ -87,25 +88,25 @@ class Engine:
             # Nothing is left on a connection that the next runner would have to be kept from.
             reset=_leave_as_is,
         )
-        for projection in self._projections:
-            for partition in range(self._store.partitions):
-                key = projection.id, partition
-                self._runners[key] = Runner(
-                    projection,
-                    self._progress[key],
-                    owner=self.owner,
-                    borrow=self._pool.acquire,
-                    source=self._store,
-                    age=self._age,
-                    took_in=self._say,
-                )
+        self._runners = [
+            Runner(
+                [(projection, self._progress[projection.id, partition]) for projection in self._projections],
+                partition,
+                owner=self.owner,
+                borrow=self._pool.acquire,
+                source=self._store,
+                age=self._age,
+                took_in=self._say,
+            )
+            for partition in range(self._store.partitions)
+        ]
         await self._look()
         self._store.on_append.append(self._appended)
-        work = [self._listener.run(), self._keep_looking(), *(runner.run() for runner in self._runners.values())]
+        work = [self._listener.run(), self._keep_looking(), *(runner.run() for runner in self._runners)]
         self._tasks = [asyncio.create_task(each) for each in work]
         for task in self._tasks:
             task.add_done_callback(_report)
-        for runner in self._runners.values():
+        for runner in self._runners:
             runner.wake()
 
     async def stop(self) -> None:
@@ -116,7 +117,7 @@ class Engine:
             self._store.on_append.remove(self._appended)
         self._end.set()
         self._look_now.set()
-        for runner in self._runners.values():
+        for runner in self._runners:
             runner.finish()
         await self._finished(self._tasks[1:])
         with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
@@ -203,11 +204,13 @@ class Engine:
 
     def _appended(self, partition: int, position: int) -> None:
         self._grew(partition, position)
+        news = False
         for progress in self._by_partition[partition]:
             if position > progress.head:
                 progress.appended(position)
-                if runner := self._runners.get((progress.projection, partition)):
-                    runner.wake()
+                news = True
+        if news and self._runners:
+            self._runners[partition].wake()
 
     def _taken_in(self, projection: str, partition: int, position: int) -> None:
         progress = self._progress.get((projection, partition))
@@ -215,8 +218,8 @@ class Engine:
             progress.reached(position)
             self.advanced.fire()
 
-    def _say(self, progress: Progress) -> None:
-        self._listener.say(progress.projection, progress.partition, progress.position)
+    def _say(self, projections: Sequence[str], partition: int, position: int) -> None:
+        self._listener.say(projections, partition, position)
         self.advanced.fire()
 
     def _age(self, recorded_at: datetime) -> float:
@@ -250,8 +253,8 @@ class Engine:
         before = self.positions()
         for row in rows:
             self._grew(row.partition, row.head)
-            if runner := self._runners.get((row.projection, row.partition)):
-                runner.seen(row)
+        for partition, runner in enumerate(self._runners):
+            runner.seen([row for row in rows if row.partition == partition])
         if self.positions() != before:
             self.advanced.fire()
 

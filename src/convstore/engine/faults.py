@@ -1,6 +1,7 @@
 """Tells errors apart that go away by themselves from events that cannot be taken in, and names them without texts."""
 
 import traceback
+from collections.abc import Collection
 from pathlib import Path
 
 import asyncpg
@@ -19,7 +20,11 @@ class ProjectionStopped(ConvstoreError):
 
 
 class LeaseLost(ConvstoreError):
-    """Another process has taken this checkpoint over, or the log is not the one it stood on."""
+    """Another process has taken checkpoints over, or the log is not the one they stood on; ``projections``: whose."""
+
+    def __init__(self, projections: Collection[str]) -> None:
+        super().__init__(", ".join(sorted(projections)))
+        self.projections = frozenset(projections)
 
 
 def is_transient(error: BaseException) -> bool:

@@ -6,7 +6,7 @@ say goodbye. One that dies without a word costs a few notifications. Whatever is
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import structlog
@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 # The append function says 'partition:position' there, once per batch.
 APPENDED: Final = "convstore_log"
-# Engines say 'projection:partition:position' there after a transaction, and greet each other.
+# Engines say 'projection,projection:partition:position' there after a transaction, and greet each other.
 TAKEN_IN: Final = "convstore_read"
 
 _FIRST_PAUSE: Final = 0.05
@@ -47,8 +47,8 @@ class Listener:
         self._taken_in = taken_in
         self._look = look
         self._peers: set[str] = set()
-        # What is still to be said: the last position of each checkpoint, and greetings.
-        self._positions: dict[tuple[str, int], int] = {}
+        # What is still to be said: the last position of checkpoints that are moved together, and greetings.
+        self._positions: dict[tuple[tuple[str, ...], int], int] = {}
         self._greetings: list[str] = []
         self._something = asyncio.Event()
         self._end = asyncio.Event()
@@ -59,10 +59,10 @@ class Listener:
         """How many other engines there are, as far as known."""
         return len(self._peers)
 
-    def say(self, projection: str, partition: int, position: int) -> None:
-        """Tell other processes how far a checkpoint has come: of the last such step only, when many come at once."""
+    def say(self, projections: Sequence[str], partition: int, position: int) -> None:
+        """Tell other processes how far checkpoints have come: of the last such step only, when many come at once."""
         if self._peers:
-            self._positions[projection, partition] = position
+            self._positions[tuple(projections), partition] = position
             self._something.set()
 
     def finish(self) -> None:
@@ -111,7 +111,10 @@ class Listener:
                 return
 
     async def _send(self, conn: Conn) -> None:
-        words = [*self._greetings, *(f"{name}:{part}:{position}" for (name, part), position in self._positions.items())]
+        words = [
+            *self._greetings,
+            *(f"{','.join(names)}:{part}:{position}" for (names, part), position in self._positions.items()),
+        ]
         self._greetings.clear()
         self._positions.clear()
         if words and not conn.is_closed():
@@ -137,5 +140,6 @@ class Listener:
                 self._peers.discard(owner)
                 self._look()
             case _:
-                projection, partition, position = verb.split(":")
-                self._taken_in(projection, int(partition), int(position))
+                projections, partition, position = verb.split(":")
+                for projection in projections.split(","):
+                    self._taken_in(projection, int(partition), int(position))

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from convstore.database import Conn
 from convstore.domain.events import MessagePosted, ParticipantsAdded
 from convstore.engine.checkpoint import Held, move
 from convstore.log.recorded import Recorded
-from convstore.projections import Change, Projection
+from convstore.projections import Projection
 
 # Of the connections that take events in.
 SETTINGS: Final = {
@@ -60,28 +60,39 @@ def weight(events: Sequence[Recorded]) -> int:
     return total
 
 
-async def take_in(conn: Conn, projection: Projection, held: Held, events: Sequence[Recorded], position: int) -> None:
-    """Carry events into a read model and move its checkpoint to this position, in one transaction.
+async def take_in(
+    conn: Conn, leases: Sequence[tuple[Projection, Held]], events: Sequence[Recorded], position: int
+) -> None:
+    """Carry events into read models that stand at the same position, and move their checkpoints, in one transaction.
 
     Raises:
-        LeaseLost: nothing was changed, for somebody else moves this checkpoint now.
+        LeaseLost: nothing was changed, for somebody else moves one of these checkpoints now.
     """
-    changes = await _fold(projection, events)
+    changes = await _fold([projection for projection, _ in leases], events)
+    held = [each for _, each in leases]
     if changes:
         async with conn.transaction():
             await move(conn, held, position)
-            for change in changes:
-                await conn.execute(projection.apply[change.statement], *change.args)
+            for statement, args in changes:
+                await conn.execute(statement, *args)
     else:
-        # One statement is a transaction by itself: two round trips fewer for what a read model takes no notice of.
+        # One statement is a transaction by itself: two round trips fewer for what no read model takes notice of.
         await move(conn, held, position)
-    held.position = position
+    for each in held:
+        each.position = position
 
 
-async def _fold(projection: Projection, events: Sequence[Recorded]) -> list[Change]:
+async def _fold(projections: Sequence[Projection], events: Sequence[Recorded]) -> list[tuple[str, tuple[Any, ...]]]:
+    """Give the statements that a run of events comes to, with their parameters."""
+
+    def work() -> list[tuple[str, tuple[Any, ...]]]:
+        return [
+            (projection.apply[change.statement], change.args)
+            for projection in projections
+            for change in projection.fold(events)
+        ]
+
     rows = sum(
         len(recorded.event.participants) if isinstance(recorded.event, ParticipantsAdded) else 1 for recorded in events
     )
-    if rows > _LONG:
-        return await asyncio.to_thread(lambda: list(projection.fold(events)))
-    return list(projection.fold(events))
+    return await asyncio.to_thread(work) if rows > _LONG else work()

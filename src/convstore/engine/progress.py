@@ -82,6 +82,13 @@ class Progress:
         """Note how long ago the oldest event was recorded that is yet to be taken in here, None if there is none."""
         self._behind_since = None if seconds is None else time.monotonic() - seconds
 
+    def lead(self, owner: str, position: int) -> None:
+        """Note that this process moves it from now on, from this position."""
+        self.local = True
+        self.stopped = None
+        self.owner = owner
+        self.reached(position)
+
     def took_in(self, position: int, events: int) -> None:
         """Note that this process brought the read model this far, by so many events."""
         now = time.monotonic()

@@ -73,7 +73,7 @@ class Shadow:
     async def _page(self, feed: Feed, held: Held, end: int, left_out: frozenset[int]) -> None:
         """Take one page in, up to this position at most. What live read models left out is left out here too."""
         page, position = await feed.next(held.position, end, left_out)
-        await take_in(self.conn, self.projection, held, page, position)
+        await take_in(self.conn, [(self.projection, held)], page, position)
 
 
 @asynccontextmanager

@@ -20,25 +20,27 @@ SELECT c.projection, c.partition, c.position, c.owner, c.epoch, c.stopped, h.pos
  ORDER BY c.projection, c.partition;
 
 -- acquire --
--- Takes the lease of a checkpoint that stands at this position, if it is free: never held, given back, run out, or ours.
--- The new epoch keeps out whoever had it before. A row that is locked belongs to somebody at work. What stood still is
--- tried again: whoever must not try does not ask.
---   $1 projection  $2 partition  $3 position  $4 owner  $5 lease in seconds
+-- Takes the leases of a partition's checkpoints that stand at these positions, if they are free: never held, given back,
+-- run out, or ours. The new epoch keeps out whoever had it before. A row that is locked belongs to somebody at work. What
+-- stood still is tried again: whoever must not try does not ask.
+--   $1 projection[]  $2 partition  $3 position[]  $4 owner  $5 lease in seconds
 UPDATE checkpoint AS c
    SET owner       = $4,
        epoch       = c.epoch + 1,
        lease_until = clock_timestamp() + make_interval(secs => $5::float8),
        stopped     = NULL
-  FROM (SELECT f.projection, f.partition
-          FROM checkpoint AS f
-         WHERE f.projection = $1
+  FROM (SELECT f.projection, f.partition, w.position
+          FROM unnest($1::text[], $3::bigint[]) AS w (projection, position)
+          JOIN checkpoint AS f
+            ON f.projection = w.projection
            AND f.partition = $2
-           FOR UPDATE SKIP LOCKED) AS free
+         ORDER BY f.projection
+           FOR UPDATE OF f SKIP LOCKED) AS free
  WHERE c.projection = free.projection
    AND c.partition = free.partition
-   AND c.position = $3
+   AND c.position = free.position
    AND (c.owner IN ('', $4) OR c.lease_until < clock_timestamp())
-RETURNING c.position, c.epoch;
+RETURNING c.projection, c.position, c.epoch;
 
 -- history --
 -- What a checkpoint stands on, beside what the log has there: they differ when the log was restored from a backup, or
@@ -58,9 +60,10 @@ SELECT c.position, c.hash, h.position AS head,
    AND c.partition = $2;
 
 -- move --
--- Moves a checkpoint forward and renews the lease; nothing, when somebody else has taken it over, or the log is not the
--- one it stood on. Runs first in its transaction: the lock on the row keeps any other runner out until the end of it.
---   $1 projection  $2 partition  $3 position now  $4 position then  $5 epoch  $6 lease in seconds
+-- Moves checkpoints that stand at the same position forward and renews their leases; not those that somebody else has
+-- taken over, or that stood on another log. Runs first in its transaction: the lock on a row keeps any other runner out
+-- until the end of it.
+--   $1 projection[]  $2 partition  $3 position now  $4 position then  $5 epoch[]  $6 lease in seconds
 UPDATE checkpoint AS c
    SET position    = $4,
        hash        = (SELECT b.hash
@@ -71,17 +74,19 @@ UPDATE checkpoint AS c
                        LIMIT 1),
        lease_until = clock_timestamp() + make_interval(secs => $6::float8),
        moved_at    = clock_timestamp()
- WHERE c.projection = $1
+  FROM unnest($1::text[], $5::bigint[]) AS m (projection, epoch)
+ WHERE c.projection = m.projection
    AND c.partition = $2
    AND c.position = $3
-   AND c.epoch = $5
+   AND c.epoch = m.epoch
    AND (c.position = 0
         OR c.hash = (SELECT b.hash
                        FROM batch b
                       WHERE b.partition = $2
                         AND b.last_position >= $3
                       ORDER BY b.last_position
-                      LIMIT 1));
+                      LIMIT 1))
+RETURNING c.projection;
 
 -- stop --
 -- Notes why a read model stands still in a partition.
