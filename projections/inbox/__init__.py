@@ -4,10 +4,14 @@ The fold merges a run of events in memory, conversation by conversation, so that
 often it changed. Three kinds of copies come out of it: added ones, known wholly; ones to which something of their own
 happened (marks); and all others of a conversation that changed, which only the database knows by name. So the work in
 memory follows the events, not the audience.
+
+Every copy also knows the position of the last event that changed what its person sees of it, and a copy that went leaves
+a tombstone for a month: by these two a client that was away learns what changed (http/delta.py), and a list knows
+whether it is still the same (http/revision.py).
 """
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha1
 from typing import Any, Final, assert_never
@@ -34,9 +38,13 @@ from convstore.projections import Change
 
 NAME = "inbox"
 VERSION = 1
-TABLES = ("inbox_conversation_v1", "inbox_v1", "inbox_count_v1")
-# By it an event finds the copies of its conversation.
-WORKING_INDEXES = ("inbox_v1_by_conversation",)
+TABLES = ("inbox_conversation_v1", "inbox_v1", "inbox_count_v1", "inbox_gone_v1")
+# By it an event finds the copies of its conversation, and tombstones are found that have had their time.
+WORKING_INDEXES = ("inbox_v1_by_conversation", "inbox_gone_v1_by_end")
+
+# Tombstones are cleared away at every event whose position this divides, whatever page it comes in: so the tables
+# follow from the log alone, and are the same after a replay.
+CLEARING: Final = 256
 
 # Under which the keys of copies are derived; any other would give every copy another key.
 KEYS: Final = uuid.UUID("6d3f4c1e-7a0b-5c55-9f0e-2f6c6a1de7b4")
@@ -53,14 +61,18 @@ class _Copy:
     """What a run of events does to one person's copy of one conversation, beyond what it does to all of them.
 
     ``added`` is the version at which he came, within the run; 0 when the copy was there before, or was never.
+    ``changed`` is ``position`` without internal messages, 0 when there was nothing else. ``gone``: the event by which he
+    last left, within the run.
     """
 
-    __slots__ = ("added", "follow_up", "made_unread", "named", "position", "read", "removed")
+    __slots__ = ("added", "changed", "follow_up", "gone", "made_unread", "named", "position", "read", "removed")
 
     def __init__(self, position: int, added: int = 0, *, unread: bool = False) -> None:
         self.position = position
+        self.changed = position
         self.added = added
         self.removed = False
+        self.gone: Recorded | None = None
         self.read: int | None = None
         self.made_unread = unread
         self.named = 0
@@ -70,13 +82,15 @@ class _Copy:
 class _Conversation:
     """What a run of events does to one conversation. ``None`` and 0 mean that nothing was said about it.
 
-    ``position`` and ``version`` are those of the last event that changes all copies of it.
+    ``position`` and ``version`` are those of the last event that changes all copies of it, ``changed`` is the position
+    of the last one that everybody may see.
     """
 
     __slots__ = (
         "assigned",
         "assignee",
         "by_another",
+        "changed",
         "copies",
         "deleted",
         "last_message",
@@ -97,8 +111,9 @@ class _Conversation:
 
     def __init__(self) -> None:
         self.started: Recorded | None = None
-        self.deleted = 0
+        self.deleted: Recorded | None = None
         self.position = 0
+        self.changed = 0
         self.version = 0
         self.status: str | None = None
         self.priority: str | None = None
@@ -131,7 +146,9 @@ class _Conversation:
             case ParticipantsAdded():
                 position, version = recorded.position, recorded.version
                 for person in event.participants:
-                    self.copies[person] = _Copy(position, version, unread=True)
+                    before = self.copies.get(person)
+                    self.copies[person] = copy = _Copy(position, version, unread=True)
+                    copy.gone = before.gone if before is not None else None
                 self._touch(recorded)
             case ConversationStarted():
                 self.started = recorded
@@ -154,6 +171,7 @@ class _Conversation:
             case ParticipantRemoved():
                 self.copies[event.participant] = gone = _Copy(recorded.position)
                 gone.removed = True
+                gone.gone = recorded
                 self._touch(recorded)
             case StatusSet():
                 self.status = event.new
@@ -168,7 +186,7 @@ class _Conversation:
                 self.assigned, self.assignee = True, None
                 self._touch(recorded)
             case ConversationDeleted():
-                self.deleted = recorded.position
+                self.deleted = recorded
             case Access():
                 pass
             case _:
@@ -186,7 +204,7 @@ class _Conversation:
         if event.internal:
             self._changed(recorded)
             for person in event.unread_for:
-                if (copy := self._copy(person, recorded)) is not None:
+                if (copy := self._copy(person, recorded, internal=True)) is not None:
                     copy.named = recorded.version
             return
         self._touch(recorded)
@@ -201,6 +219,7 @@ class _Conversation:
     def _touch(self, recorded: Recorded) -> None:
         """Note a change that everybody may see."""
         self.last_updated = recorded.recorded_at
+        self.changed = recorded.position
         self._changed(recorded)
 
     def _changed(self, recorded: Recorded) -> None:
@@ -208,15 +227,17 @@ class _Conversation:
         self.position = recorded.position
         self.version = recorded.version
 
-    def _copy(self, person: UserId, recorded: Recorded) -> _Copy | None:
+    def _copy(self, person: UserId, recorded: Recorded, *, internal: bool = False) -> _Copy | None:
         """Give what the run does to a person's copy, to be changed by this event; None for somebody who left."""
         copy = self.copies.get(person)
         if copy is None:
             copy = self.copies[person] = _Copy(recorded.position)
+            copy.changed = 0
         elif copy.removed:
             return None
-        else:
-            copy.position = recorded.position
+        copy.position = recorded.position
+        if not internal:
+            copy.changed = recorded.position
         return copy
 
 
@@ -231,36 +252,65 @@ def fold(batch: Sequence[Recorded]) -> Iterator[Change]:
         if conversation is None:
             conversation = conversations[recorded.stream] = _Conversation()
         conversation.take(recorded)
-    deleted = [(uid, c.deleted) for uid, c in conversations.items() if c.deleted]
-    living = [(uid, c) for uid, c in conversations.items() if not c.deleted]
+    gone, deleted = _gone(conversations)
+    yield from _change("remove_copies", gone, partition)
     yield from _change("delete_conversations", deleted, partition)
+    living = [(uid, c) for uid, c in conversations.items() if c.deleted is None]
     yield from _change(
         "start_conversations", [_header(uid, c) for uid, c in living if c.started is not None], partition
     )
     changed = [(uid, c) for uid, c in living if c.started is None and c.position]
     yield from _change("change_conversations", [_header_change(uid, c) for uid, c in changed])
     yield from _copies(living, partition)
-    others = [(uid, c.posted, c.poster, c.by_another, c.position) for uid, c in changed]
+    others = [(uid, c.posted, c.poster, c.by_another, c.position, c.changed) for uid, c in changed]
     yield from _change("change_copies", others, partition)
+    cleared = [recorded.recorded_at for recorded in batch if recorded.position % CLEARING == 0]
+    if cleared:
+        yield Change("clear_tombstones", (partition, cleared[-1]))
+
+
+def _gone(conversations: Mapping[Uid, _Conversation]) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+    """Give the copies that went within the run, each by the last event that took it, and the deleted conversations.
+
+    Who came and left again within the run is among them, though the tables never had his copy: a page of one event
+    would have left his tombstone.
+    """
+    gone: list[tuple[Any, ...]] = []
+    deleted: list[tuple[Any, ...]] = []
+    for uid, conversation in conversations.items():
+        end = conversation.deleted
+        if end is not None:
+            deleted.append((uid, end.position, end.recorded_at))
+        for person, copy in conversation.copies.items():
+            last = end if end is not None and copy.added else copy.gone
+            if last is not None:
+                gone.append((person, uid, last.position, last.recorded_at))
+    return gone, deleted
 
 
 def _copies(living: Sequence[tuple[Uid, _Conversation]], partition: int) -> Iterator[Change]:
-    removed: list[tuple[Any, ...]] = []
     added: list[tuple[Any, ...]] = []
     marked: list[tuple[Any, ...]] = []
     for uid, conversation in living:
         for person, copy in conversation.copies.items():
             position = max(copy.position, conversation.position)
-            if copy.removed:
-                removed.append((person, uid, copy.position))
-            elif copy.added:
+            changed = max(copy.changed, conversation.changed)
+            if copy.added:
                 added.append(
-                    (person, uid, key_of(uid, person, copy.added), *_added(conversation, person, copy), position)
+                    (
+                        person,
+                        uid,
+                        key_of(uid, person, copy.added),
+                        *_added(conversation, person, copy),
+                        position,
+                        changed,
+                    )
                 )
-            else:
+            elif not copy.removed:
                 posted = conversation.posted_for(person)
-                marked.append((person, uid, copy.read, copy.made_unread, posted, copy.named, copy.follow_up, position))
-    yield from _change("remove_copies", removed, partition)
+                marked.append(
+                    (person, uid, copy.read, copy.made_unread, posted, copy.named, copy.follow_up, position, changed)
+                )
     yield from _change("add_copies", added, partition)
     yield from _change("mark_copies", marked, partition)
 

@@ -3,11 +3,11 @@
 -- statement really changed, in the order of their keys.
 
 -- delete_conversations --
--- Conversations that are gone for everybody: header, copies and what they count for.
---   $1 partition  $2 conversation_id[]  $3 position[]
+-- Conversations that are gone for everybody: header, copies and what they count for; each copy leaves a tombstone.
+--   $1 partition  $2 conversation_id[]  $3 position[]  $4 when[]
 WITH deleted AS (
     SELECT *
-      FROM unnest($2::text[], $3::bigint[]) AS d (conversation_id, position)
+      FROM unnest($2::text[], $3::bigint[], $4::timestamptz[]) AS d (conversation_id, position, at)
 ), headers AS (
     DELETE FROM inbox_conversation_v1 AS h
      USING deleted AS d
@@ -18,7 +18,17 @@ WITH deleted AS (
      USING deleted AS d
      WHERE i.conversation_id = d.conversation_id
        AND i.position < d.position
-    RETURNING i.user_id, i.message_type, i.unread, i.unread_all
+    RETURNING i.user_id, i.conversation_id, i.message_type, i.unread, i.unread_all, d.position, d.at
+), buried AS (
+    INSERT INTO inbox_gone_v1 AS t (user_id, conversation_id, partition, position, ends)
+    SELECT user_id, conversation_id, $1, position,
+           -- A large audience's at different times, so that no clearing has them all to clear.
+           at + interval '720 hours' + interval '5 minutes' * get_byte(sha256(convert_to(user_id, 'UTF8')), 0)
+      FROM gone
+    ON CONFLICT (user_id, conversation_id) DO UPDATE
+       SET position = excluded.position,
+           ends     = excluded.ends
+     WHERE t.position < excluded.position
 ), lost AS (
     SELECT user_id, message_type, count(*) AS total,
            count(*) FILTER (WHERE unread) AS unread, count(*) FILTER (WHERE unread_all) AS unread_all
@@ -101,11 +111,26 @@ UPDATE inbox_conversation_v1 AS h
    AND h.position < n.position;
 
 -- remove_copies --
--- Copies of people who left and did not come back within the run.
---   $1 partition  $2 user_id[]  $3 conversation_id[]  $4 position[]
-WITH gone AS (
+-- Copies of people who left within the run, whether or not they came back; each leaves a tombstone, also one that came
+-- and went within the run.
+--   $1 partition  $2 user_id[]  $3 conversation_id[]  $4 position[]  $5 when[]
+WITH removed AS (
+    SELECT *
+      FROM unnest($2::text[], $3::text[], $4::bigint[], $5::timestamptz[])
+           AS r (user_id, conversation_id, position, at)
+), buried AS (
+    INSERT INTO inbox_gone_v1 AS t (user_id, conversation_id, partition, position, ends)
+    SELECT user_id, conversation_id, $1, position,
+           -- A large audience's at different times, so that no clearing has them all to clear.
+           at + interval '720 hours' + interval '5 minutes' * get_byte(sha256(convert_to(user_id, 'UTF8')), 0)
+      FROM removed
+    ON CONFLICT (user_id, conversation_id) DO UPDATE
+       SET position = excluded.position,
+           ends     = excluded.ends
+     WHERE t.position < excluded.position
+), gone AS (
     DELETE FROM inbox_v1 AS i
-     USING unnest($2::text[], $3::text[], $4::bigint[]) AS r (user_id, conversation_id, position)
+     USING removed AS r
      WHERE i.user_id = r.user_id
        AND i.conversation_id = r.conversation_id
        AND i.position < r.position
@@ -137,13 +162,13 @@ UPDATE inbox_count_v1 AS c
 -- Copies of people who came, as they are at the end of the run; what all copies repeat is taken from the header. A copy
 -- that somebody had before he left and came back, within the run, is replaced.
 --   $1 partition  $2 user_id[]  $3 conversation_id[]  $4 key[]  $5 unread[]  $6 unread_all[]  $7 follow_up[]
---   $8 public_version[]  $9 internal_version[]  $10 position[]
+--   $8 public_version[]  $9 internal_version[]  $10 position[]  $11 changed[]
 WITH added AS (
     SELECT *
       FROM unnest($2::text[], $3::text[], $4::uuid[], $5::bool[], $6::bool[], $7::bool[], $8::int[], $9::int[],
-                  $10::bigint[])
+                  $10::bigint[], $11::bigint[])
            AS a (user_id, conversation_id, key, unread, unread_all, follow_up, public_version, internal_version,
-                 position)
+                 position, changed)
 ), replaced AS (
     SELECT i.user_id, i.message_type, i.unread, i.unread_all
       FROM added AS a
@@ -155,11 +180,12 @@ WITH added AS (
     INSERT INTO inbox_v1 AS i (
            user_id, conversation_id, partition, key, message_type, subject, status, priority, assignee, external_id,
            created, created_by, message_count, last_updated, last_message, last_sender, last_updated_all,
-           last_message_all, last_sender_all, unread, unread_all, follow_up, public_version, internal_version, position)
+           last_message_all, last_sender_all, unread, unread_all, follow_up, public_version, internal_version, position,
+           changed)
     SELECT a.user_id, a.conversation_id, h.partition, a.key, h.message_type, h.subject, h.status, h.priority,
            h.assignee, h.external_id, h.created, h.created_by, h.message_count, h.last_updated, h.last_message,
            h.last_sender, h.last_updated_all, h.last_message_all, h.last_sender_all, a.unread, a.unread_all,
-           a.follow_up, a.public_version, a.internal_version, a.position
+           a.follow_up, a.public_version, a.internal_version, a.position, a.changed
       FROM added AS a
       JOIN inbox_conversation_v1 AS h
         ON h.conversation_id = a.conversation_id
@@ -180,7 +206,8 @@ WITH added AS (
            follow_up        = excluded.follow_up,
            public_version   = excluded.public_version,
            internal_version = excluded.internal_version,
-           position         = excluded.position
+           position         = excluded.position,
+           changed          = excluded.changed
      WHERE i.position < excluded.position
     RETURNING i.user_id, i.message_type, i.unread, i.unread_all
 ), counted AS (
@@ -209,13 +236,14 @@ ON CONFLICT (user_id, message_type, partition) DO UPDATE
 --   $1 partition  $2 user_id[]  $3 conversation_id[]  $4 read up to this version, NULL if not[]
 --   $5 whether marked unread, after that[]  $6 latest message for everybody by somebody else, 0 if none[]
 --   $7 latest internal message that named this person, 0 if none[]  $8 follow-up, NULL if unchanged[]
---   $9 position, of the latest event that changed this copy[]
+--   $9 position, of the latest event that changed this copy[]  $10 of the latest that was not an internal message[]
 WITH before AS (
     SELECT m.*, h.status, h.priority, h.assignee, h.message_count, h.last_updated, h.last_message, h.last_sender,
            h.last_updated_all, h.last_message_all, h.last_sender_all,
            o.unread, o.unread_all
-      FROM unnest($2::text[], $3::text[], $4::int[], $5::bool[], $6::int[], $7::int[], $8::bool[], $9::bigint[])
-           AS m (user_id, conversation_id, read, made_unread, posted, named, follow_up, position)
+      FROM unnest($2::text[], $3::text[], $4::int[], $5::bool[], $6::int[], $7::int[], $8::bool[], $9::bigint[],
+                  $10::bigint[])
+           AS m (user_id, conversation_id, read, made_unread, posted, named, follow_up, position, changed)
       JOIN inbox_conversation_v1 AS h
         ON h.conversation_id = m.conversation_id
       JOIN inbox_v1 AS o
@@ -248,7 +276,8 @@ WITH before AS (
            follow_up        = coalesce(b.follow_up, i.follow_up),
            public_version   = greatest(i.public_version, b.posted),
            internal_version = greatest(i.internal_version, b.named),
-           position         = b.position
+           position         = b.position,
+           changed          = greatest(i.changed, b.changed)
       FROM before AS b
      WHERE i.user_id = b.user_id
        AND i.conversation_id = b.conversation_id
@@ -270,13 +299,14 @@ ON CONFLICT (user_id, message_type, partition) DO UPDATE
 -- All other copies of conversations that changed: the header's values, and unread for everybody but a message's sender.
 --   $1 partition  $2 conversation_id[]  $3 version of the latest message for everybody, 0 if none[]  $4 its sender[]
 --   $5 version of the latest message for everybody by anybody else than him, 0 if none[]  $6 position[]
+--   $7 position without internal messages, 0 if there was nothing else[]
 WITH before AS (
-    SELECT o.user_id, o.conversation_id, o.unread, o.unread_all, n.position,
+    SELECT o.user_id, o.conversation_id, o.unread, o.unread_all, n.position, n.changed,
            CASE WHEN o.user_id = n.sender THEN n.by_another ELSE n.posted END AS posted,
            h.status, h.priority, h.assignee, h.message_count, h.last_updated, h.last_message, h.last_sender,
            h.last_updated_all, h.last_message_all, h.last_sender_all
-      FROM unnest($2::text[], $3::int[], $4::text[], $5::int[], $6::bigint[])
-           AS n (conversation_id, posted, sender, by_another, position)
+      FROM unnest($2::text[], $3::int[], $4::text[], $5::int[], $6::bigint[], $7::bigint[])
+           AS n (conversation_id, posted, sender, by_another, position, changed)
       JOIN inbox_conversation_v1 AS h
         ON h.conversation_id = n.conversation_id
       JOIN inbox_v1 AS o
@@ -297,7 +327,8 @@ WITH before AS (
            unread           = i.unread OR b.posted > i.public_version,
            unread_all       = i.unread_all OR b.posted > i.public_version,
            public_version   = greatest(i.public_version, b.posted),
-           position         = b.position
+           position         = b.position,
+           changed          = greatest(i.changed, b.changed)
       FROM before AS b
      WHERE i.user_id = b.user_id
        AND i.conversation_id = b.conversation_id
@@ -314,3 +345,10 @@ SELECT user_id, message_type, $1, 0, sum(unread), sum(unread_all)
 ON CONFLICT (user_id, message_type, partition) DO UPDATE
    SET unread     = c.unread + excluded.unread,
        unread_all = c.unread_all + excluded.unread_all;
+
+-- clear_tombstones --
+-- Tombstones that have had their time.
+--   $1 partition  $2 now, as the log has it
+DELETE FROM inbox_gone_v1
+ WHERE partition = $1
+   AND ends <= $2::timestamptz;

@@ -31,7 +31,9 @@ CREATE INDEX inbox_conversation_v1_tickets
     WHERE message_type = 'TICKET';
 
 -- A row is one person's copy of one conversation. position: the last event that changed this row, so that taking the
--- same event in again changes nothing.
+-- same event in again changes nothing. changed: the last one but for internal messages, which is what a person who does
+-- not see these sees of it. Either is another one for each of a person's copies in a partition, for an event concerns
+-- one conversation.
 CREATE TABLE inbox_v1 (
     user_id          text        NOT NULL,
     conversation_id  text        NOT NULL,
@@ -60,6 +62,7 @@ CREATE TABLE inbox_v1 (
     public_version   int         NOT NULL,
     internal_version int         NOT NULL,
     position         bigint      NOT NULL,
+    changed          bigint      NOT NULL,
     CONSTRAINT inbox_v1_one_copy_each PRIMARY KEY (user_id, conversation_id)
 )
 -- Room on each page, so that a new version of a row mostly stays on the page of the old one.
@@ -85,6 +88,28 @@ CREATE INDEX inbox_v1_unread_all
 CREATE INDEX inbox_v1_follow_up
     ON inbox_v1 (user_id, conversation_id)
     WHERE follow_up;
+
+-- What changed for a person since he last looked, in the order in which it did; in the view with internal messages, the
+-- few copies whose last change is one have a place of their own.
+CREATE INDEX inbox_v1_changed ON inbox_v1 (user_id, partition, changed);
+CREATE INDEX inbox_v1_changed_internally
+    ON inbox_v1 (user_id, partition, position)
+    WHERE position <> changed;
+
+-- A row is a tombstone: a person had a copy of a conversation, until this position, and may have another one by now.
+-- ends: when it is cleared away, 30 days later or a little more.
+CREATE TABLE inbox_gone_v1 (
+    user_id         text        NOT NULL,
+    conversation_id text        NOT NULL,
+    partition       int         NOT NULL,
+    position        bigint      NOT NULL,
+    ends            timestamptz NOT NULL,
+    CONSTRAINT inbox_gone_v1_one_each PRIMARY KEY (user_id, conversation_id)
+);
+-- What went for a person since he last looked.
+CREATE INDEX inbox_gone_v1_since ON inbox_gone_v1 (user_id, partition, position);
+-- What is to be cleared away.
+CREATE INDEX inbox_gone_v1_by_end ON inbox_gone_v1 (partition, ends);
 
 -- A row is how many copies, and how many unread ones, a person has of one type in one partition: always the sums over
 -- inbox_v1, kept by the statements that change it. No row for no copies.

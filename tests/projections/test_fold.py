@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from stories import Story, cuts, stories
 
 from convstore.database import SERVER_ROLE, Conn, connect
+from convstore.domain.events import ConversationDeleted, MessagePosted, ParticipantRemoved
 from convstore.log.recorded import Recorded
 from convstore.projections import discover
 
@@ -90,6 +93,46 @@ def test_going_on_from_before_what_was_taken_in_ends_the_same(models: Models, da
     places = data.draw(cuts(story))
     back = data.draw(st.integers(0, places[-2] if len(places) > 1 else 0))
     assert models.run(story.events) == models.run(*_pages(story, places[:-1]), story.events[back:])
+
+
+@_thorough
+@given(st.data())
+def test_tombstones_are_of_the_last_month_however_the_log_is_cut(models: Models, data: st.DataObject) -> None:
+    story = data.draw(stories())
+    days = data.draw(st.sampled_from((0, 1, 5, 40)))
+    # Every fourth event comes at a position at which tombstones are cleared away.
+    spread = [
+        replace(event, position=event.position * 64, recorded_at=event.recorded_at + timedelta(days * number))
+        for number, event in enumerate(story.events)
+    ]
+    story = Story(spread, story.states)
+    tables = models.run(*_one_by_one(story))
+    assert tables == models.run(story.events)
+    assert tables == models.run(*_pages(story, data.draw(cuts(story))))
+    went = {event.position for event in spread if isinstance(event.event, ParticipantRemoved | ConversationDeleted)}
+    cleared = [event.recorded_at for event in spread if event.position % 256 == 0]
+    kept = {row["position"] for row in tables["inbox_gone_v1"]}
+    assert kept <= went
+    assert all(row["ends"] > cleared[-1] for row in tables["inbox_gone_v1"])
+    last = {event.stream: event for event in spread if isinstance(event.event, ParticipantRemoved | ConversationDeleted)}
+    month = cleared[-1] - timedelta(days=30)
+    assert {event.position for event in last.values() if event.recorded_at > month} <= kept
+
+
+@_thorough
+@given(stories())
+def test_the_last_change_of_each_copy_is_one_that_its_person_may_see(models: Models, story: Story) -> None:
+    tables = models.run(story.events)
+    events = {event.position: event for event in story.events}
+    seen: set[tuple[str, int]] = set()
+    for copy in tables["inbox_v1"]:
+        visible, last = events[copy["changed"]], events[copy["position"]]
+        assert copy["conversation_id"] == visible.stream == last.stream
+        assert not (isinstance(visible.event, MessagePosted) and visible.event.internal)
+        internal = isinstance(last.event, MessagePosted) and last.event.internal
+        assert internal == (copy["changed"] < copy["position"])
+        seen.add((copy["user_id"], copy["changed"]))
+    assert len(seen) == len(tables["inbox_v1"])
 
 
 @_thorough

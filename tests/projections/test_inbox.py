@@ -87,6 +87,10 @@ class Inbox:
         )
         return None if row is None else tuple(row)
 
+    async def tombstones(self) -> dict[str, int]:
+        """Give where copies went, by their person."""
+        return {row["user_id"]: row["position"] for row in await self.conn.fetch("SELECT * FROM inbox_gone_v1")}
+
     async def rows(self) -> int:
         """Give the number of rows in all tables of the inbox."""
         return sum([await self.conn.fetchval(f"SELECT count(*) FROM {table}") for table in load("inbox").tables])
@@ -231,12 +235,55 @@ async def test_a_follow_up_mark_comes_and_goes(inbox: Inbox) -> None:
     assert False is await inbox.copy(BOB, "follow_up")
 
 
-async def test_of_a_deleted_conversation_nothing_is_left(inbox: Inbox) -> None:
+async def test_of_a_deleted_conversation_nothing_is_left_but_the_tombstones(inbox: Inbox) -> None:
     await inbox.take(started(ANN, BOB))
     await inbox.take(conversation_deleted())
-    assert 0 == await inbox.rows()
+    assert {ANN: 4, BOB: 4} == await inbox.tombstones()
+    assert 2 == await inbox.rows()
 
 
-async def test_what_began_and_was_deleted_within_a_page_leaves_nothing(inbox: Inbox) -> None:
+async def test_what_began_and_was_deleted_within_a_page_leaves_tombstones_too(inbox: Inbox) -> None:
     await inbox.take(started(ANN, BOB), conversation_deleted())
-    assert 0 == await inbox.rows()
+    assert {ANN: 4, BOB: 4} == await inbox.tombstones()
+    assert 2 == await inbox.rows()
+
+
+async def test_a_copy_that_went_leaves_a_tombstone_where_it_went(inbox: Inbox) -> None:
+    await inbox.take(started(ANN, BOB, CID))
+    await inbox.take(participant_removed(BOB), posted(by=ANN), participant_removed(CID), conversation_deleted())
+    assert {ANN: 7, BOB: 4, CID: 6} == await inbox.tombstones()
+
+
+async def test_the_tombstone_of_somebody_who_came_back_stays_beside_his_new_copy(inbox: Inbox) -> None:
+    await inbox.take(started(ANN, BOB))
+    await inbox.take(participant_removed(BOB), participants_added(BOB))
+    assert {BOB: 4} == await inbox.tombstones()
+    assert 5 == await inbox.copy(BOB, "changed")
+    await inbox.take(participant_removed(BOB))
+    assert {BOB: 6} == await inbox.tombstones()
+
+
+async def test_a_copy_knows_the_last_event_that_its_person_may_know_of(inbox: Inbox) -> None:
+    await inbox.take(ticket(ANN, BOB))
+    await inbox.take(posted_internally(BOB, by=CID))
+    assert (4, 3) == await inbox.copy(ANN, "position", "changed")
+    assert (4, 3) == await inbox.copy(BOB, "position", "changed")
+    await inbox.take(conversation_read(by=BOB))
+    assert (4, 3) == await inbox.copy(ANN, "position", "changed")
+    assert (5, 5) == await inbox.copy(BOB, "position", "changed")
+    await inbox.take(posted(by=ANN), posted_internally(BOB, by=CID))
+    assert (7, 6) == await inbox.copy(ANN, "position", "changed")
+    assert (7, 6) == await inbox.copy(BOB, "position", "changed")
+
+
+async def test_a_tombstone_stands_for_thirty_days_and_then_goes_at_the_next_clearing(inbox: Inbox) -> None:
+    await inbox.take(started(ANN, BOB), participant_removed(BOB))
+    ends = await inbox.conn.fetchval("SELECT ends FROM inbox_gone_v1")
+    assert timedelta(days=30) <= ends - at(4) < timedelta(days=31)
+    fold, apply = load("inbox").fold, load("inbox").apply
+    for position, recorded_at in ((255, ends), (256, ends - timedelta(seconds=1)), (257, ends), (512, ends)):
+        assert {BOB: 4} == await inbox.tombstones()
+        [told] = history(posted(by=ANN), after=position - 1)
+        for change in fold([Recorded(0, position, CONVERSATION, position, told, recorded_at, "{}")]):
+            await inbox.conn.execute(apply[change.statement], *change.args)
+    assert {} == await inbox.tombstones()
