@@ -14,7 +14,8 @@ from convstore.cli.connection import opened
 from convstore.cli.loop import run
 from convstore.config import Where
 from convstore.directory import accounts
-from convstore.directory.tokens import DEFAULT_LIFE, FULL, LONGEST_LIFE, Owned, Tokens
+from convstore.directory.scopes import FULL
+from convstore.directory.tokens import DEFAULT_LIFE, LONGEST_LIFE, Owned, Tokens
 from convstore.errors import TokenRefused
 
 app = cyclopts.App(name="token", help="Make, list and revoke personal access tokens.")
@@ -40,7 +41,9 @@ def create(
     name
         What it is for, to know it by later.
     scope
-        full (everything that the account may do) or read (reading, and changing nothing).
+        full (everything that the account may do), read (reading, and changing nothing), or for following events:
+        events, events:own, events:message-posted and its like, events:texts, events:internal; may be given several
+        times.
     method
         An HTTP method that it may be used with, such as GET; may be given several times. All, if none is given.
     days

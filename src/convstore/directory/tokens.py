@@ -19,14 +19,10 @@ from msgspec import Struct
 
 from convstore.database import Pool
 from convstore.directory.keyring import CHANNEL, Keyring, digest
+from convstore.directory.scopes import FULL, READ, SCOPES, are_for_something, follow_events
 from convstore.domain.uid import Uid, UserId, new_uid
 from convstore.errors import TokenRefused
 from convstore.sql import Statements
-
-FULL = "full"
-READ = "read"
-SCOPES = {FULL: "everything that its owner may do", READ: "reading, and changing nothing"}
-"""What a token may be for, and what that means."""
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -58,11 +54,16 @@ class Token(Struct, frozen=True, kw_only=True):
     expires: datetime
     last_used: datetime | None
 
-    def permits(self, method: str, *, changes: bool) -> bool:
-        """Tell whether it may be used for a request with this method, which changes something or not."""
+    def permits(self, method: str, *, changes: bool, for_consumers: bool = False) -> bool:
+        """Tell whether it may be used for a request with this method, which changes something or not.
+
+        ``for_consumers``: the request follows events; what of them the token lets through is asked there.
+        """
         asked = "GET" if method == "HEAD" else method
         if self.methods is not None and asked not in self.methods:
             return False
+        if for_consumers and follow_events(self.scopes):
+            return True
         return FULL in self.scopes or (READ in self.scopes and method in SAFE_METHODS and not changes)
 
 
@@ -167,7 +168,7 @@ def check(
         raise TokenRefused(f"A token's name has at most {_LONGEST_NAME} characters.")
     if unknown := sorted(set(scopes) - SCOPES.keys()):
         raise TokenRefused(f"There is no scope {', '.join(map(repr, unknown))}. There are: {', '.join(SCOPES)}.")
-    if not scopes or (methods is not None and not methods):
+    if not are_for_something(scopes) or (methods is not None and not methods):
         raise TokenRefused("A token must be for something: name a scope, and a method if methods are restricted.")
     if unknown := sorted(set(methods or ()) - set(METHODS)):
         raise TokenRefused(f"No method {', '.join(map(repr, unknown))} is served. There are: {', '.join(METHODS)}.")

@@ -12,7 +12,8 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
-from convstore.directory.tokens import FULL, Token
+from convstore.directory.scopes import FULL
+from convstore.directory.tokens import Token
 from convstore.errors import TokenRefused
 from convstore.http.bodies import read_json
 from convstore.http.dates import stamp
@@ -29,23 +30,23 @@ _METHODS = "MethodAllowedList"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class _Attribute(Struct, rename="camel"):
+class TokenAttribute(Struct, rename="camel"):
     """What a token is restricted to, as DHIS2 says it; of its three kinds the first is enforced here."""
 
     type: str = ""
     allowed_methods: list[str] | None = None
 
 
-class _Wanted(Struct):
+class WantedToken(Struct):
     """The token that is asked for. ``expire``: milliseconds since 1970; ``scopes`` is ours."""
 
     name: str | None = None
     expire: int | None = None
-    attributes: list[_Attribute] | None = None
+    attributes: list[TokenAttribute] | None = None
     scopes: list[str] | None = None
 
 
-_wanted = msgspec.json.Decoder(_Wanted)
+_wanted = msgspec.json.Decoder(WantedToken)
 
 
 async def create(request: web.Request) -> web.Response:
@@ -111,7 +112,7 @@ def _only_json(request: web.Request) -> None:
         raise Problem(HTTPStatus.NOT_ACCEPTABLE, "Only application/json can be given")
 
 
-def _methods(attributes: list[_Attribute]) -> list[str] | None:
+def _methods(attributes: list[TokenAttribute]) -> list[str] | None:
     """Give the methods that a token is restricted to; None when it is not.
 
     Raises:

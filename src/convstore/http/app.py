@@ -23,6 +23,7 @@ from convstore.http.links import networks
 from convstore.http.metrics import METRICS, Metrics
 from convstore.http.monitoring import READINESS, Readiness
 from convstore.http.negotiation import Format, negotiate
+from convstore.http.openapi.serve import DESCRIPTION, Description
 from convstore.http.router import Found, Router
 from convstore.http.static import MODULES, MOUNTS, modules, mounts, serve_file
 from convstore.http.texts import check_percent_encoded
@@ -58,6 +59,7 @@ def make_app(backend: Backend, *, worker: int = 0) -> web.Application:
     app[MOUNTS] = mounted
     app[MODULES] = modules(mounted)
     app[_ROUTER] = Router(routes.API, outside=routes.OUTSIDE, context_path=settings.context_path)
+    app[DESCRIPTION] = Description(routes.API, routes.OUTSIDE, settings.context_path)
     app.router.add_route("*", "/{path:.*}", _dispatch, expect_handler=_decide_later)
     logging.getLogger("aiohttp.server").addFilter(_without_lines)
     return app
@@ -122,7 +124,7 @@ async def _dispatch(request: web.Request) -> web.StreamResponse:
     route = found.route
     # Before anything else is said: whoever is nobody learns nothing, not even which paths there are.
     if found.api if route is None else not route.public:
-        await admit(request)
+        await admit(request, for_consumers=route is not None and route.for_consumers)
     if route is None and found.allowed:
         raise Problem(
             HTTPStatus.METHOD_NOT_ALLOWED,

@@ -24,8 +24,10 @@ _CHALLENGE = {"WWW-Authenticate": 'Basic realm="DHIS2"'}
 _OUR_OWN = frozenset({"same-origin", "none"})
 
 
-async def admit(request: web.Request) -> None:
+async def admit(request: web.Request, *, for_consumers: bool = False) -> None:
     """Find out who asks and how he came in; from then on the request knows both.
+
+    ``for_consumers``: what he asks for is made for those who follow events.
 
     Raises:
         Problem: 401, as ``authenticate``; 403, what he came in with is not good for this request.
@@ -43,7 +45,9 @@ async def admit(request: web.Request) -> None:
             "the request has neither its Origin nor a Sec-Fetch-Site that says so",
             FORBIDDEN,
         )
-    if entry.token is not None and not entry.token.permits(request.method, changes=changing):
+    if entry.token is not None and not entry.token.permits(
+        request.method, changes=changing, for_consumers=for_consumers
+    ):
         raise Problem(HTTPStatus.FORBIDDEN, "This token is not meant for such requests", FORBIDDEN)
 
 

@@ -14,6 +14,7 @@ from msgspec import Struct, field
 
 from convstore.domain.uid import RESERVED
 from convstore.http.negotiation import SUFFIXES
+from convstore.http.openapi.operation import Operation
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -28,14 +29,18 @@ class Route(Struct, frozen=True):
     conversation and never for a reserved word; other placeholders stand for anything. ``documents`` are answered in
     JSON or XML, as suffix and ``Accept`` choose; other routes answer in a form of their own and take no suffix.
     ``public`` ones ask for no credentials. ``streamed``: reads its body piece by piece, so that it may be a large one.
+    ``for_consumers``: for those who follow events; a token that is for nothing else is good for it.
+    ``describes`` says what the OpenAPI document says of it; every route has one (tests/openapi).
     """
 
     method: str
     path: str
     handler: Handler
+    describes: Operation | None = None
     documents: bool = True
     public: bool = False
     streamed: bool = False
+    for_consumers: bool = False
 
 
 class Found(Struct, frozen=True):
@@ -91,6 +96,11 @@ class Router:
         return _look(self._api, method, segments, version=version)
 
 
+def placeholders(path: str) -> list[str]:
+    """Give the names of the placeholders in a route's path, in their order."""
+    return _PLACEHOLDER.findall(path)
+
+
 def _plant(root: _Node, route: Route) -> None:
     node = root
     for segment in route.path.split("/") if route.path else ():
@@ -119,8 +129,7 @@ def _look(root: _Node, method: str, segments: Sequence[str], *, version: int = 0
         for node, values in _reached(root, path):
             routes = {name: route for name, route in node.routes.items() if route.documents or not suffix}
             if route := routes.get(wanted):
-                names = _PLACEHOLDER.findall(route.path)
-                return Found(route, dict(zip(names, values, strict=True)), version, suffix, api=api)
+                return Found(route, dict(zip(placeholders(route.path), values, strict=True)), version, suffix, api=api)
             allowed.update(routes)
         if allowed:
             return Found(None, {}, version, suffix, allowed=_methods(allowed), api=api)
