@@ -207,6 +207,7 @@ ROWS = (
         )
     ),
     Row("GET", "", anybody, 302),
+    Row("GET", "openapi.json", anybody),
     Row("GET", "systemSettings/{key}", anybody, fill={"key": "applicationTitle"}),
     Row("GET", "schemas", anybody, json_only=True),
     Row("GET", "schemas/{name}", anybody, fill={"name": "messageConversation"}, json_only=True),

@@ -29,30 +29,36 @@ _LABELS = re.compile(
 )
 
 
-class _Reference(Struct):
+class Reference(Struct):
+    """Somebody or something that is named by its id; other members mean nothing."""
+
     id: str | None = None
 
 
-class _Message(Struct, rename="camel"):
+class MessageBody(Struct, rename="camel"):
+    """A message document in JSON, as it is sent; other members mean nothing."""
+
     subject: str | None = None
     text: str | None = None
-    users: list[_Reference | None] | None = None
-    user_groups: list[_Reference | None] | None = None
-    organisation_units: list[_Reference | None] | None = None
+    users: list[Reference | None] | None = None
+    user_groups: list[Reference | None] | None = None
+    organisation_units: list[Reference | None] | None = None
     # The manual writes bare strings, DHIS2 wants objects: both are taken (contract section 1.6).
-    attachments: list[_Reference | str | None] | None = None
+    attachments: list[Reference | str | None] | None = None
 
 
-class _SystemMessage(_Message, rename="camel"):
-    sender: _Reference | str | None = None
+class SystemMessageBody(MessageBody, rename="camel"):
+    """The message document of a system in JSON."""
+
+    sender: Reference | str | None = None
     external_id: str | None = None
     forced: bool | str | None = None
     priority: str | None = None
     priorities: list[str | None] | None = None
 
 
-_message_decoder = msgspec.json.Decoder(_Message)
-_system_decoder = msgspec.json.Decoder(_SystemMessage)
+_message_decoder = msgspec.json.Decoder(MessageBody)
+_system_decoder = msgspec.json.Decoder(SystemMessageBody)
 _ids_decoder = msgspec.json.Decoder(list[str | None] | None)
 
 
@@ -175,7 +181,7 @@ def _system_from_json(body: bytes, malformed: int) -> SystemDocument:
     )
 
 
-def _document(message: _Message) -> Document:
+def _document(message: MessageBody) -> Document:
     return Document(
         subject=message.subject or None,
         text=message.text or None,
@@ -186,12 +192,12 @@ def _document(message: _Message) -> Document:
     )
 
 
-def _ids(references: Iterable[_Reference | str | None] | None) -> tuple[str | None, ...]:
+def _ids(references: Iterable[Reference | str | None] | None) -> tuple[str | None, ...]:
     return tuple(map(_id, references or ()))
 
 
-def _id(reference: _Reference | str | None) -> str | None:
-    return (reference.id if isinstance(reference, _Reference) else reference) or None
+def _id(reference: Reference | str | None) -> str | None:
+    return (reference.id if isinstance(reference, Reference) else reference) or None
 
 
 def _decoded_json(decoder: msgspec.json.Decoder[Decoded], body: bytes, malformed: int) -> Decoded:

@@ -11,7 +11,7 @@ from aiohttp import web
 from convstore.http.keys import BACKEND
 from convstore.http.links import origin
 
-_NAME = "convstore_session"
+NAME = "convstore_session"
 
 
 def session_of(request: web.Request) -> str | None:
@@ -45,8 +45,8 @@ def _set(request: web.Request, response: web.StreamResponse, value: str, max_age
 
 def _name(request: web.Request) -> str:
     if not _secure(request):
-        return _NAME
-    return f"__Host-{_NAME}" if _path(request) == "/" else f"__Secure-{_NAME}"
+        return NAME
+    return f"__Host-{NAME}" if _path(request) == "/" else f"__Secure-{NAME}"
 
 
 def _path(request: web.Request) -> str:

@@ -27,12 +27,14 @@ _MOST_FIELDS = 10
 log = structlog.get_logger()
 
 
-class _Credentials(Struct):
+class Credentials(Struct):
+    """What a login form asks for; other members mean nothing."""
+
     username: str
     password: str
 
 
-_credentials = msgspec.json.Decoder(_Credentials)
+_credentials = msgspec.json.Decoder(Credentials)
 
 
 async def config(request: web.Request) -> web.Response:

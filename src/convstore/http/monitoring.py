@@ -13,6 +13,7 @@ from typing import Final
 import asyncpg
 import structlog
 from aiohttp import web
+from msgspec import Struct
 
 import convstore
 from convstore.backend import Backend
@@ -21,7 +22,7 @@ from convstore.http.keys import BACKEND, CALLER
 from convstore.http.metrics import METRICS, known_heads
 from convstore.http.negotiation import Format
 from convstore.http.nodes import json_bytes
-from convstore.overview import MAX_LAG, sql, standing
+from convstore.overview import MAX_LAG, Standing, sql, standing
 from convstore.projections import discover
 
 # What a look at the database found is good for so long, in seconds: anybody may ask, and as often as he likes.
@@ -80,6 +81,26 @@ class Readiness:
         return bool(there == wanted)
 
 
+class Partition(Struct, frozen=True):
+    """One partition of the log: its last position, and how many requests wait to be written to it."""
+
+    partition: int
+    head: int
+    waiting: int
+
+
+class Health(Struct, frozen=True, kw_only=True, rename="camel"):
+    """How a process sees the log and the read models."""
+
+    healthy: bool
+    looked_seconds_ago: float
+    release: str
+    store: str
+    worker: int
+    partitions: list[Partition]
+    projections: list[Standing]
+
+
 READINESS = web.AppKey("readiness", Readiness)
 
 
@@ -100,19 +121,19 @@ async def health(request: web.Request) -> web.Response:
     backend = request.app[BACKEND]
     projections = [standing(status) for status in backend.engine.status()]
     seconds = backend.engine.seconds_since_look
-    body = {
+    body = Health(
         # What is known is worth nothing once it is old: the database does not answer.
-        "healthy": seconds <= MAX_LAG and all(each.well for each in projections),
-        "lookedSecondsAgo": round(seconds, 3),
-        "release": convstore.__version__,
-        "store": backend.store.id,
-        "worker": request.app[METRICS].worker,
-        "partitions": [
-            {"partition": partition, "head": head, "waiting": waiting}
+        healthy=seconds <= MAX_LAG and all(each.well for each in projections),
+        looked_seconds_ago=round(seconds, 3),
+        release=convstore.__version__,
+        store=backend.store.id,
+        worker=request.app[METRICS].worker,
+        partitions=[
+            Partition(partition, head, waiting)
             for partition, (head, waiting) in enumerate(zip(known_heads(backend), backend.store.queues(), strict=True))
         ],
-        "projections": projections,
-    }
+        projections=projections,
+    )
     return web.Response(body=json_bytes(body), content_type=Format.JSON.value)
 
 

@@ -22,7 +22,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class WebMessage(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """The envelope of contract section 7.1: members in this order, absent ones left out."""
+    """What became of a request: members in this order, absent ones left out (contract section 7.1)."""
 
     http_status: str
     http_status_code: int

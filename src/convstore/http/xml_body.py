@@ -17,13 +17,13 @@ _DEPTH: Final = 16
 _CHILD: Final = 2
 
 # Elements of the document that are texts: of everybody's, and of a system's.
-_TEXTS = frozenset({"subject", "text"})
-_SYSTEM_TEXTS = _TEXTS | {"sender", "externalId", "forced", "priority"}
+TEXTS = frozenset({"subject", "text"})
+SYSTEM_TEXTS = TEXTS | {"sender", "externalId", "forced", "priority"}
 # What may stand around texts of the same name.
-_WRAPPERS = {"priorities": "priority"}
+WRAPPERS = {"priorities": "priority"}
 # Elements that name somebody or a file: by themselves, and in a list.
-_KINDS = {"user": "users", "userGroup": "groups", "organisationUnit": "units", "attachment": "attachments"}
-_LISTS = {"users": "users", "userGroups": "groups", "organisationUnits": "units", "attachments": "attachments"}
+KINDS = {"user": "users", "userGroup": "groups", "organisationUnit": "units", "attachment": "attachments"}
+LISTS = {"users": "users", "userGroups": "groups", "organisationUnits": "units", "attachments": "attachments"}
 
 # libxml2: a character that XML cannot have (XML_ERR_INVALID_CHAR), bytes that are not in the document's encoding.
 _BAD_TEXT = frozenset({9, 81})
@@ -40,7 +40,7 @@ def parse(raw: bytes, encoding: str | None) -> Document:
         MalformedXml: it is not well-formed, has a document type, or is nested too deeply.
         BadText: it holds a character that cannot be stored, or is not in its encoding.
     """
-    return _read(raw, encoding, _TEXTS).document()
+    return _read(raw, encoding, TEXTS).document()
 
 
 def parse_system(raw: bytes, encoding: str | None) -> SystemDocument:
@@ -49,7 +49,7 @@ def parse_system(raw: bytes, encoding: str | None) -> SystemDocument:
     Raises:
         MalformedXml, BadText: as ``parse``.
     """
-    return _read(raw, encoding, _SYSTEM_TEXTS).system_document()
+    return _read(raw, encoding, SYSTEM_TEXTS).system_document()
 
 
 def _read(raw: bytes, encoding: str | None, texts: frozenset[str]) -> "_Reader":
@@ -86,7 +86,7 @@ class _Reader:
         self._depth = 0
         self._texts: dict[str, list[str]] = {}
         self._wrapped: str | None = None  # what the open wrapper may have inside
-        self._ids: dict[str, list[str | None]] = {kind: [] for kind in _LISTS.values()}
+        self._ids: dict[str, list[str | None]] = {kind: [] for kind in LISTS.values()}
         self._list: str | None = None  # the list that is open
         self._entry: tuple[str, int] | None = None  # whose list the open entry goes to, and at which depth it lies
         self._into: tuple[str, int] | None = None  # the text that is being read, and at which depth it lies
@@ -109,15 +109,15 @@ class _Reader:
             if name == "sender":
                 # Named as other people are, or by a text.
                 self._take(name, attributes.get("id", ""))
-        elif self._depth == _CHILD and _WRAPPERS.get(name) in self._wanted:
-            self._wrapped = _WRAPPERS[name]
-        elif self._depth == _CHILD and name in _LISTS:
-            self._list = _LISTS[name]
+        elif self._depth == _CHILD and WRAPPERS.get(name) in self._wanted:
+            self._wrapped = WRAPPERS[name]
+        elif self._depth == _CHILD and name in LISTS:
+            self._list = LISTS[name]
         elif self._entry is not None:
             if name == "id" and self._depth == self._entry[1] + 1:
                 self._into = (name, self._depth)
-        elif self._list is not None or (self._depth == _CHILD and name in _KINDS):
-            self._entry = (self._list or _KINDS[name], self._depth)
+        elif self._list is not None or (self._depth == _CHILD and name in KINDS):
+            self._entry = (self._list or KINDS[name], self._depth)
             self._ids[self._entry[0]].append(attributes.get("id") or None)
 
     def data(self, piece: str) -> None:

@@ -91,21 +91,21 @@ GROUP = Entity(
 )
 
 # As they are seen from a user who is in them: by name, for they may not be shared with who looks.
-_ROLE_SEEN = Entity(
+ROLE_SEEN = Entity(
     name="userRole", plural="userRoles", kind="UserRole", properties=table(*_named("userRoles", stamped=False))
 )
-_GROUP_SEEN = Entity(
+GROUP_SEEN = Entity(
     name="userGroup", plural="userGroups", kind="UserGroup", properties=table(*_named("userGroups", stamped=False))
 )
 
 
 def _roles() -> Collection:
     return Collection(
-        name="userRoles", item="userRole", target=_ROLE_SEEN, rows=SQL.roles_of_user, key="user_id", order="id"
+        name="userRoles", item="userRole", target=ROLE_SEEN, rows=SQL.roles_of_user, key="user_id", order="id"
     )
 
 
-_CREDENTIALS = Entity(
+CREDENTIALS = Entity(
     name="userCredentials",
     plural="userCredentials",
     kind="UserCredentials",
@@ -138,7 +138,7 @@ def _user(more: Mapping[str, Any]) -> Entity:
             Collection(
                 name="userGroups",
                 item="userGroup",
-                target=_GROUP_SEEN,
+                target=GROUP_SEEN,
                 rows=SQL.groups_of_user,
                 key="user_id",
                 order="id",
@@ -154,7 +154,7 @@ def _user(more: Mapping[str, Any]) -> Entity:
             # Clients of 2.37 and older look for name and roles in here.
             Reference(
                 name="userCredentials",
-                target=_CREDENTIALS,
+                target=CREDENTIALS,
                 join="LEFT JOIN account AS {1} ON {1}.id = {0}.id",
                 default=(),
                 persisted=False,

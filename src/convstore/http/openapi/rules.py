@@ -1,0 +1,107 @@
+"""What holds for routes by what they are, so that no description need say it: credentials, refusals, headers.
+
+Each refusal is added only where it can occur. A 500 is a fault of ours and promised nowhere.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from convstore.directory.tokens import SAFE_METHODS
+from convstore.http.openapi.operation import Header, Operation, Parameter
+from convstore.http.openapi.words import CURSOR, TEXT
+
+IDEMPOTENCY_KEY: Final = Parameter(
+    name="Idempotency-Key",
+    value={"type": "string", "minLength": 1, "maxLength": 255, "pattern": '^"[ !#-\\[\\]-~]+"$|^[!#-~]+$'},
+    about="The client's own name for this request: sent again with the same one, it has the effect of one, and gets "
+    "the same answer, for 7 days.",
+    where="header",
+)
+PREFER: Final = Parameter(
+    name="Prefer",
+    value={"type": "string", "examples": ["respond-async"]},
+    about="`respond-async`: answer as soon as it is safe, without waiting until lists show it (RFC 7240).",
+    where="header",
+)
+IF_NONE_MATCH: Final = Parameter(
+    name="If-None-Match",
+    value={"type": "string", "examples": ['"9f86d081884c7d659a2feaa0c55ad015"']},
+    about="The `ETag` of the answer that the client has: the same again is a 304.",
+    where="header",
+)
+
+REQUEST_ID: Final = Header(name="X-Request-ID", about="What the log has this request under.", value=TEXT, always=True)
+ETAG: Final = Header(name="ETag", about="Names this very answer; for `If-None-Match`.", value=TEXT, always=True)
+REFLECTS: Final = Header(
+    name="Convstore-Cursor", about="The place in the log that this answer reflects.", value=CURSOR, always=True
+)
+REFLECTED: Final = Header(
+    name="Convstore-Reflected",
+    about="`false`: it is done and safe, but lists do not show it yet.",
+    value={"type": "string", "enum": ["false"]},
+)
+APPLIED: Final = Header(
+    name="Preference-Applied", about="What of `Prefer` was heeded.", value={"type": "string", "enum": ["respond-async"]}
+)
+RETRY_AFTER: Final = Header(
+    name="Retry-After",
+    about="After how many seconds to try again.",
+    value={"type": "integer", "minimum": 0},
+    always=True,
+)
+CHALLENGE: Final = Header(
+    name="WWW-Authenticate", about="How to come in; left out for scripts (`X-Requested-With`).", value=TEXT
+)
+
+_MALFORMED: Final = "The request cannot be understood; the message says what of it."
+_UNKNOWN: Final = "There are no credentials, or they open no account (any more)."
+_NOT_FOR_THIS: Final = (
+    "The credentials are not good for this: a token that is not meant for it, or a session's cookie from another "
+    "server's page."
+)
+_FORMAT: Final = "It cannot be given in the format that is asked for."
+_TOO_LARGE: Final = "The body is too large."
+_UNSUPPORTED: Final = "The body's format or encoding is not taken here."
+_EXPECTATION: Final = "`Expect` asks for something else than `100-continue`."
+_KEY_REUSED: Final = "This `Idempotency-Key` was used before, with another request."
+_UNAVAILABLE: Final = "Something that is needed cannot be reached or is too busy just now; try again."
+
+
+def parameters(operation: Operation) -> tuple[Parameter, ...]:
+    """Give the parameters of an operation, with the headers that its kind takes."""
+    more = (IF_NONE_MATCH,) if operation.revalidates else ()
+    return (*operation.parameters, *more, *((IDEMPOTENCY_KEY, PREFER) if operation.command else ()))
+
+
+def headers(operation: Operation) -> tuple[Header, ...]:
+    """Give the headers that the answers of an operation have, those of a 304 too."""
+    found = [REQUEST_ID]
+    if operation.revalidates:
+        found.append(ETAG)
+    if operation.cursor or operation.command:
+        found.append(REFLECTS)
+    if operation.command:
+        found += [REFLECTED, APPLIED]
+    return tuple(found)
+
+
+def refusal_headers(status: int) -> tuple[Header, ...]:
+    """Give the headers of a refusal."""
+    more = {401: (CHALLENGE,), 503: (RETRY_AFTER,)}
+    return (REQUEST_ID, *more.get(status, ()))
+
+
+def refusals(method: str, operation: Operation, *, documents: bool, public: bool) -> Mapping[int, str]:
+    """Give the refusals of an operation by status: those it names itself, and those that come by rule."""
+    found = {400: _MALFORMED, 503: _UNAVAILABLE}
+    if not public:
+        found |= {401: _UNKNOWN, 403: _NOT_FOR_THIS}
+    if documents:
+        found[406] = _FORMAT
+    if method not in SAFE_METHODS:
+        found |= {413: _TOO_LARGE, 415: _UNSUPPORTED, 417: _EXPECTATION}
+    if operation.command:
+        found[422] = _KEY_REUSED
+    for status, text in operation.refusals.items():
+        found[status] = f"{text} {found[status]}" if status in (403, 503) and status in found else text
+    return {status: text for status, text in sorted(found.items()) if status not in operation.answers}

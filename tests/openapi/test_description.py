@@ -1,0 +1,72 @@
+"""The document against the router: nothing missing, nothing invented; and against the specification."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from convstore.http.openapi.document import make_document
+from convstore.http.routes import API, OUTSIDE
+
+METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
+
+
+def operations(document: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
+    return {
+        (method.upper(), path): operation
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+        if method in METHODS
+    }
+
+
+def served(prefix: str) -> set[tuple[str, str]]:
+    return {
+        *((route.method, f"{prefix}/{route.path}" if route.path else prefix) for route in API),
+        *((route.method, f"/{route.path}") for route in OUTSIDE),
+    }
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    return make_document(API, OUTSIDE)
+
+
+def test_every_route_is_described() -> None:
+    assert [] == [f"{route.method} {route.path}" for route in (*API, *OUTSIDE) if route.describes is None]
+
+
+def test_the_document_has_what_is_served_and_nothing_else(document: dict[str, Any]) -> None:
+    assert served("/api") == set(operations(document))
+
+
+def test_below_a_version_it_has_the_paths_of_that_version() -> None:
+    assert served("/api/42") == set(operations(make_document(API, OUTSIDE, version=42)))
+
+
+def test_it_is_what_openapi_says_a_document_is(document: dict[str, Any]) -> None:
+    assert [] == [error.message for error in OpenAPIV31SpecValidator(document).iter_errors()]
+
+
+def test_every_operation_asks_for_credentials_unless_its_route_is_public(document: dict[str, Any]) -> None:
+    public = {f"/api/{route.path}" for route in API if route.public} | {f"/{route.path}" for route in OUTSIDE}
+
+    assert public == {path for (_, path), said in operations(document).items() if said.get("security") == []}
+    assert [{"basic": []}, {"apiToken": []}, {"session": []}] == document["security"]
+
+
+def test_what_is_said_can_be_read_as_it_stands(document: dict[str, Any]) -> None:
+    """Summaries are short, and begin and end alike; descriptions are sentences; nothing is named by our own papers."""
+    wrong = []
+    for (method, path), operation in operations(document).items():
+        summary = operation["summary"]
+        if not re.fullmatch(r"[A-Z].{2,90}[^.]", summary):
+            wrong.append(f"{method} {path}: {summary}")
+        texts = [operation.get("description"), *(each["description"] for each in operation["parameters"])]
+        texts += [each["description"] for each in operation["responses"].values()]
+        wrong += [f"{method} {path}: {text}" for text in texts if text is not None and not text.endswith((".", "`."))]
+
+    assert [] == wrong
+    assert not re.search(r"contract section|design section|row \d", json.dumps(document))
