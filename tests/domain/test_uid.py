@@ -36,7 +36,7 @@ def test_other_texts_are_none(text: str) -> None:
 
 
 def test_the_words_of_paths_that_have_the_form_of_a_uid_are_reserved() -> None:
-    assert {"attachments"} == {word for word in RESERVED if is_uid(word)}
+    assert {"attachments", "explanation"} == {word for word in RESERVED if is_uid(word)}
 
 
 def test_no_reserved_word_becomes_a_uid(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ import convstore
 from convstore import logs
 from convstore.cli import attachments, directory, log, projection, token, user, verify
 from convstore.cli.connection import owner_dsn
+from convstore.cli.history import history
 from convstore.cli.loop import run
 from convstore.cli.race import race
 from convstore.cli.serve import serve
@@ -46,6 +47,7 @@ app.command(log.app)
 app.command(verify.app)
 app.command(status)
 app.command(projection.app)
+app.command(history)
 app.command(race)
 
 

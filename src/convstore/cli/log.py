@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import Callable
-from datetime import datetime
 from typing import Annotated, Any
 
 import cyclopts
@@ -14,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from convstore.cli.connection import store_dsn
+from convstore.cli.history import clock
 from convstore.cli.loop import run
 from convstore.config import Where
 from convstore.database import SERVER_ROLE, Conn, connect
@@ -141,7 +141,7 @@ def _printer(*, texts: bool) -> Show:
         tag = data.pop("type")
         console.print(
             Text.assemble(
-                (_clock(event.recorded_at), "dim"),
+                (clock(event.recorded_at), "dim"),
                 "  ",
                 (f"{event.partition}:{event.position}", "cyan"),
                 "  ",
@@ -156,7 +156,3 @@ def _printer(*, texts: bool) -> Show:
         )
 
     return as_columns if console.is_terminal else as_json
-
-
-def _clock(at: datetime) -> str:
-    return at.isoformat(sep=" ", timespec="milliseconds").removesuffix("+00:00")

@@ -49,3 +49,8 @@ def may_delete(actor: Actor) -> bool:
 def may_send_system(actor: Actor) -> bool:
     """Tell whether he may start conversations in a system's name."""
     return actor.may_send_system or actor.superuser
+
+
+def sees_circumstances(actor: Actor) -> bool:
+    """Tell whether he sees when others read, on whose behalf somebody acted, and with which program: auditors do."""
+    return actor.superuser

@@ -21,6 +21,7 @@ RESERVED = frozenset(
         *("read", "unread", "followup", "unfollowup", "feedback", "gist"),
         *("attachments", "counts", "changes", "system", "validation", "events"),
         *("priority", "status", "assign", "recipients"),
+        *("history", "explanation"),
     )
 )
 

@@ -25,7 +25,7 @@ async def read_partition(
     Raises:
         LogCorrupt: one cannot be decoded; says which.
     """
-    return _recorded(await conn.fetch(sql.partition_page, partition, after_position, limit), partition, codec)
+    return decoded(await conn.fetch(sql.partition_page, partition, after_position, limit), partition, codec)
 
 
 async def read_stream(
@@ -36,7 +36,7 @@ async def read_stream(
     Raises:
         LogCorrupt: one cannot be decoded; says which.
     """
-    return _recorded(await conn.fetch(sql.stream_page, partition, stream, after_version), partition, codec)
+    return decoded(await conn.fetch(sql.stream_page, partition, stream, after_version), partition, codec)
 
 
 async def versions_at(conn: Conn, partition: int, streams: Collection[Uid], position: int) -> dict[Uid, int]:
@@ -50,7 +50,12 @@ async def heads(conn: Conn) -> list[int]:
     return [row["position"] for row in await conn.fetch(sql.heads)]
 
 
-def _recorded(rows: Sequence[Iterable[Any]], partition: int, codec: Codec) -> list[Recorded]:
+def decoded(rows: Sequence[Iterable[Any]], partition: int, codec: Codec = CODEC) -> list[Recorded]:
+    """Decode rows of one partition whose columns stand in the order of Recorded, as ``partition_page`` has them.
+
+    Raises:
+        LogCorrupt: one cannot be decoded; says which.
+    """
     decode = codec.decode
     try:
         return [
