@@ -134,6 +134,7 @@ ROWS = (
     # Reading.
     Row("GET", C, anybody),
     Row("GET", f"{C}/counts", anybody),
+    Row("GET", f"{C}/{{uid}}/history", with_access),
     Row("GET", f"{C}/{{uid}}", with_access),
     Row("GET", f"{C}/{{uid}}", with_access, query="?markRead=true"),
     Row("GET", f"{C}/{{uid}}", with_access, query="?fields=messages[*],userMessages[*]"),
@@ -207,7 +208,8 @@ ROWS = (
         )
     ),
     Row("GET", "", anybody, 302),
-    Row("GET", "openapi.json", anybody),
+    *(Row("GET", route, anybody) for route in ("openapi.json", "docs")),
+    Row("GET", "docs/{file}", anybody, fill={"file": "start.js"}),
     Row("GET", "systemSettings/{key}", anybody, fill={"key": "applicationTitle"}),
     Row("GET", "schemas", anybody, json_only=True),
     Row("GET", "schemas/{name}", anybody, fill={"name": "messageConversation"}, json_only=True),

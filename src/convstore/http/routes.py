@@ -9,6 +9,8 @@ from convstore.http import (
     conversations,
     counts,
     described,
+    events,
+    front,
     history,
     login,
     marks,
@@ -22,7 +24,7 @@ from convstore.http import (
     system,
     system_sending,
 )
-from convstore.http.openapi import serve
+from convstore.http.openapi import serve, swagger
 from convstore.http.router import Route
 
 _MC = "messageConversations"
@@ -32,6 +34,8 @@ API = (
     Route("GET", "", system.entry, described.system.ENTRY, documents=False),
     # For programs that write clients, and to be tried with; whoever may call the API may know what it is.
     Route("GET", "openapi.json", serve.openapi, described.system.OPENAPI, documents=False),
+    Route("GET", "docs", swagger.docs, described.system.DOCS, documents=False),
+    Route("GET", "docs/{file}", swagger.docs_file, described.system.DOCS_FILE, documents=False),
     Route("GET", "resources", system.resources, described.system.RESOURCES),
     Route("GET", "system/info", system.info, described.system.INFO),
     Route("GET", "system/id", system.new_ids, described.system.NEW_IDS),
@@ -136,6 +140,16 @@ API = (
     ),
     # Ours, beyond the contract's table (docs/api.md).
     Route("GET", f"{_MC}/counts", counts.counts, described.conversations.COUNTS),
+    # The event stream (docs/stream.md).
+    *(
+        Route("GET", f"{_MC}/{path}", handler, operation, documents=False, for_consumers=True)
+        for path, handler, operation in (
+            ("events", events.page, described.events.PAGE),
+            ("events.json", events.page_in_json, described.events.JSON),
+            ("events.ndjson", events.page_in_lines, described.events.LINES),
+            ("events/stream", events.follow, described.events.STREAM),
+        )
+    ),
     Route("GET", f"{_MC}/{{uid}}/history", history.history, described.audit.HISTORY),
     Route("POST", f"{_MC}/status", bulk.set_status, described.tickets.SET_STATUSES),
     Route("POST", f"{_MC}/priority", bulk.set_priority, described.tickets.SET_PRIORITIES),
@@ -148,7 +162,8 @@ API = (
 
 # Directly below the context path.
 OUTSIDE = (
-    Route("GET", "", system.front, described.system.FRONT, documents=False, public=True),
+    Route("GET", "", front.page, described.system.FRONT, documents=False, public=True),
+    Route("GET", "page/{file}", front.file, described.system.FRONT_FILE, documents=False, public=True),
     Route(
         "GET",
         "dhis-web-commons/menu/getModules.action",

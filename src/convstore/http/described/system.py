@@ -3,7 +3,18 @@
 from collections.abc import Mapping
 
 from convstore.http.configuration import SYSTEM_SETTINGS
-from convstore.http.openapi.operation import Body, Described, Operation, Schema, Tag, document, json, nothing, text
+from convstore.http.openapi.operation import (
+    Answer,
+    Body,
+    Described,
+    Operation,
+    Schema,
+    Tag,
+    document,
+    json,
+    nothing,
+    text,
+)
 from convstore.http.openapi.words import (
     ADDRESS,
     BOOLEAN,
@@ -19,12 +30,56 @@ from convstore.http.openapi.words import (
 )
 from convstore.http.query.directory import GROUP
 
-FRONT = Operation(tag=Tag.SYSTEM, summary="Says where the API is", answers={200: text("One line.")})
+FRONT = Operation(
+    tag=Tag.SYSTEM,
+    summary="The web page",
+    about="For whoever accepts `text/html`; for all others a line that says where the API is.",
+    answers={
+        200: Answer(about="The page, or the line.", content={"text/html": TEXT, "text/plain": TEXT}),
+        302: nothing("To the app that stands there instead.", headers=(LOCATION,)),
+        304: nothing("The page is the one that the browser has."),
+    },
+)
+FRONT_FILE = Operation(
+    tag=Tag.SYSTEM,
+    summary="A file of the web page",
+    parameters=(path("file", TEXT, "Its name, which changes with its content."),),
+    answers={
+        200: Answer(
+            about="The file.", content={"text/css": TEXT, "text/javascript": TEXT, "image/svg+xml": TEXT}
+        ),
+        304: nothing("It is the one that the browser has."),
+    },
+    refusals={404: "There is no such file."},
+)
 
 OPENAPI = Operation(
     tag=Tag.SYSTEM,
     summary="This document",
     answers={200: json("OpenAPI 3.1.", {"type": "object", "required": ["openapi", "info", "paths", "components"]})},
+    revalidates=True,
+)
+
+# Headers and 304 as of every answer that a client may have already.
+DOCS = Operation(
+    tag=Tag.SYSTEM,
+    summary="A page to read this document",
+    answers={200: Answer(about="The page.", content={"text/html": TEXT})},
+    revalidates=True,
+)
+DOCS_FILE = Operation(
+    tag=Tag.SYSTEM,
+    summary="A file of the page",
+    parameters=(
+        path("file", {"type": "string", "examples": ["start.js"]}, "Its name; the page knows which there are."),
+    ),
+    answers={
+        200: Answer(
+            about="The file.",
+            content={"text/javascript": TEXT, "text/css": TEXT, "image/png": {"contentMediaType": "image/png"}},
+        )
+    },
+    refusals={404: "There is no such file."},
     revalidates=True,
 )
 

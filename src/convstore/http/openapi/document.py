@@ -72,6 +72,7 @@ def make_document(
             if route.describes is not None:
                 path = f"{base}/{route.path}" if route.path else base or "/"
                 paths.setdefault(path, {})[route.method.lower()] = _operation(route, route.describes, schemas)
+    usual = {_name(status): _refusal(status, about, schemas) for status, about in rules.USUAL.items()}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -84,7 +85,11 @@ def make_document(
         "servers": [{"url": context_path or "/"}],
         "tags": [{"name": tag.value, "description": about} for tag, about in _TAGS.items()],
         "paths": paths,
-        "components": {"schemas": dict(sorted(schemas.components.items())), "securitySchemes": _SECURITY},
+        "components": {
+            "schemas": dict(sorted(schemas.components.items())),
+            "responses": usual,
+            "securitySchemes": _SECURITY,
+        },
         "security": [{name: []} for name in _SECURITY],
     }
 
@@ -161,10 +166,21 @@ def _responses(route: Route, operation: Operation, schemas: Schemas) -> dict[str
     for status, about in rules.refusals(
         route.method, operation, documents=route.documents, public=route.public
     ).items():
-        content = {format_.value: WebMessage for format_ in Format}
-        refusal = Answer(about=about, content=content)
-        found[str(status)] = _answer(refusal, rules.refusal_headers(status), schemas)
+        usual = about == rules.USUAL.get(status)
+        found[str(status)] = (
+            {"$ref": f"#/components/responses/{_name(status)}"} if usual else _refusal(status, about, schemas)
+        )
     return dict(sorted(found.items()))
+
+
+def _name(status: int) -> str:
+    return HTTPStatus(status).name.title().replace("_", "")
+
+
+def _refusal(status: int, about: str, schemas: Schemas) -> dict[str, Any]:
+    """Describe a refusal, which is given in the client's format even where the answer would have one of its own."""
+    refusal = Answer(about=about, content={format_.value: WebMessage for format_ in Format})
+    return _answer(refusal, rules.refusal_headers(status), schemas)
 
 
 def _answer(answer: Answer, headers: Iterable[Header], schemas: Schemas) -> dict[str, Any]:

@@ -53,18 +53,20 @@ CHALLENGE: Final = Header(
     name="WWW-Authenticate", about="How to come in; left out for scripts (`X-Requested-With`).", value=TEXT
 )
 
-_MALFORMED: Final = "The request cannot be understood; the message says what of it."
-_UNKNOWN: Final = "There are no credentials, or they open no account (any more)."
-_NOT_FOR_THIS: Final = (
-    "The credentials are not good for this: a token that is not meant for it, or a session's cookie from another "
-    "server's page."
-)
-_FORMAT: Final = "It cannot be given in the format that is asked for."
-_TOO_LARGE: Final = "The body is too large."
-_UNSUPPORTED: Final = "The body's format or encoding is not taken here."
-_EXPECTATION: Final = "`Expect` asks for something else than `100-continue`."
-_KEY_REUSED: Final = "This `Idempotency-Key` was used before, with another request."
-_UNAVAILABLE: Final = "Something that is needed cannot be reached or is too busy just now; try again."
+# The refusals that come by rule; many descriptions name others with the same status instead.
+USUAL: Final[Mapping[int, str]] = {
+    400: "The request cannot be understood; the message says what of it.",
+    401: "There are no credentials, or they open no account (any more).",
+    403: "The credentials are not good for this: a token that is not meant for it, or a session's cookie from another "
+    "server's page.",
+    406: "It cannot be given in the format that is asked for.",
+    413: "The body is too large.",
+    415: "The body's format or encoding is not taken here.",
+    417: "`Expect` asks for something else than `100-continue`.",
+    422: "This `Idempotency-Key` was used before, with another request.",
+    503: "Something that is needed cannot be reached or is too busy just now; try again.",
+}
+_WITH_THE_USUAL: Final = frozenset({403, 503})
 
 
 def parameters(operation: Operation) -> tuple[Parameter, ...]:
@@ -93,15 +95,16 @@ def refusal_headers(status: int) -> tuple[Header, ...]:
 
 def refusals(method: str, operation: Operation, *, documents: bool, public: bool) -> Mapping[int, str]:
     """Give the refusals of an operation by status: those it names itself, and those that come by rule."""
-    found = {400: _MALFORMED, 503: _UNAVAILABLE}
+    by_rule = {400, 503}
     if not public:
-        found |= {401: _UNKNOWN, 403: _NOT_FOR_THIS}
+        by_rule |= {401, 403}
     if documents:
-        found[406] = _FORMAT
+        by_rule.add(406)
     if method not in SAFE_METHODS:
-        found |= {413: _TOO_LARGE, 415: _UNSUPPORTED, 417: _EXPECTATION}
+        by_rule |= {413, 415, 417}
     if operation.command:
-        found[422] = _KEY_REUSED
+        by_rule.add(422)
+    found = {status: USUAL[status] for status in by_rule}
     for status, text in operation.refusals.items():
-        found[status] = f"{text} {found[status]}" if status in (403, 503) and status in found else text
+        found[status] = f"{text} {found[status]}" if status in _WITH_THE_USUAL & by_rule else text
     return {status: text for status, text in sorted(found.items()) if status not in operation.answers}
