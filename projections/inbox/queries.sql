@@ -168,6 +168,39 @@ SELECT COALESCE(sum(n.total - n.unread_all), 0)::bigint
   FROM inbox_count_v1 AS n
  WHERE n.user_id = $1
 
+-- revision --
+-- By what the reader's copies are the same as before, in each partition where he has some: how many, and where the last
+-- of them changed. Enough, for what is told apart by neither is the same: if nothing has changed since that place,
+-- copies can only have gone, and then there are fewer.
+--   $1 reader
+SELECT string_agg(concat(c.partition, ':', c.total, '@', (SELECT max(i.changed)
+                                                            FROM inbox_v1 AS i
+                                                           WHERE i.user_id = $1
+                                                             AND i.partition = c.partition)),
+                  ',' ORDER BY c.partition)
+  FROM (SELECT n.partition, sum(n.total) AS total
+          FROM inbox_count_v1 AS n
+         WHERE n.user_id = $1
+         GROUP BY n.partition) AS c
+
+-- revision_all --
+-- The same.
+--   $1 reader
+SELECT string_agg(concat(c.partition, ':', c.total, '@', greatest((SELECT max(i.changed)
+                                                                     FROM inbox_v1 AS i
+                                                                    WHERE i.user_id = $1
+                                                                      AND i.partition = c.partition),
+                                                                  (SELECT max(i.position)
+                                                                     FROM inbox_v1 AS i
+                                                                    WHERE i.user_id = $1
+                                                                      AND i.partition = c.partition
+                                                                      AND i.position <> i.changed))),
+                  ',' ORDER BY c.partition)
+  FROM (SELECT n.partition, sum(n.total) AS total
+          FROM inbox_count_v1 AS n
+         WHERE n.user_id = $1
+         GROUP BY n.partition) AS c
+
 -- counts --
 -- How many copies the reader has of each type, and how many unread ones in either view; no row for a type without any.
 --   $1 reader
@@ -219,3 +252,13 @@ SELECT wanted.id
  WHERE NOT EXISTS (SELECT
                      FROM inbox_conversation_v1 AS c
                     WHERE c.conversation_id = wanted.id);
+
+-- has_copy --
+-- A condition: whether a person has a copy of a conversation.
+--   {0} user_id  {1} conversation_id
+EXISTS (SELECT FROM inbox_v1 AS i WHERE i.user_id = {0} AND i.conversation_id = {1})
+
+-- had_copy --
+-- A condition: whether a person had a copy of a conversation, not long ago.
+--   {0} user_id  {1} conversation_id
+EXISTS (SELECT FROM inbox_gone_v1 AS g WHERE g.user_id = {0} AND g.conversation_id = {1})

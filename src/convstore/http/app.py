@@ -17,6 +17,7 @@ from convstore.http.auth import admit
 from convstore.http.bodies import admit_body
 from convstore.http.drain import DRAIN, Drain, drained
 from convstore.http.errors import Problem, speak
+from convstore.http.events import HUB, make_hub
 from convstore.http.headers import complete
 from convstore.http.keys import BACKEND, CALLER, ENTRY, FORMAT, HEADERS, PROXIES, REQUEST_ID, SUFFIX, VERSION
 from convstore.http.links import networks
@@ -52,6 +53,7 @@ def make_app(backend: Backend, *, worker: int = 0) -> web.Application:
     app = web.Application(middlewares=[drained, _observe, speak], client_max_size=settings.max_body)
     app[BACKEND] = backend
     app[DRAIN] = Drain()
+    app[HUB] = make_hub(backend)
     app[METRICS] = Metrics(backend, worker)
     app[READINESS] = Readiness(backend)
     app[PROXIES] = networks(settings.trusted_proxies)
