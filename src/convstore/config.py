@@ -8,7 +8,7 @@ import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import platformdirs
@@ -21,6 +21,9 @@ DEFAULT_FILE = Path("convstore.toml")
 
 # A version segment of the API looks like this; a context path must not (contract section 1.1).
 _CONTEXT_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*")
+_WEB_ADDRESS = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+(/[A-Za-z0-9._~-]+)*")
+
+MailSecurity: TypeAlias = Literal["starttls", "tls", "none"]
 
 
 def default_data_dir() -> Path:
@@ -65,7 +68,104 @@ class WhereFiles(Where):
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class Settings(WhereFiles):
+class DeliverySettings(WhereFiles):
+    """How messages reach people by e-mail and SMS. Off until there is a mail server, or a gateway."""
+
+    base_url: Annotated[str, _setting("base_url", "Delivery")] = ""
+    """Where people reach the server, such as https://example.org/demo: for links in mails; none: no links."""
+    mail_server: Annotated[str, _setting("mail_server", "Delivery")] = ""
+    """Host of the mail server that takes mails from us, or host:port; none: no e-mail."""
+    mail_security: Annotated[MailSecurity, _setting("mail_security", "Delivery")] = "starttls"
+    """starttls (port 587), tls (port 465), or none (port 25): for a server on this machine or a trusted network."""
+    mail_ca: Annotated[Path | None, _setting("mail_ca", "Delivery")] = None
+    """File with the certificates (PEM) to trust the mail server by, instead of the system's."""
+    mail_username: Annotated[str, _setting("mail_username", "Delivery")] = ""
+    """Name to log in to the mail server by; none: no login."""
+    mail_password: Annotated[str, _setting("mail_password", "Delivery")] = ""
+    """Its password; best in the environment, CONVSTORE_MAIL_PASSWORD."""
+    mail_from: Annotated[str, _setting("mail_from", "Delivery")] = ""
+    """Address that mails come from; needed for e-mail."""
+    mail_rate: Annotated[float, _setting("mail_rate", "Delivery")] = 20.0
+    """Most mails a second, over all server processes."""
+    mail_connections: Annotated[int, _setting("mail_connections", "Delivery")] = 2
+    """Connections to the mail server at once."""
+    mail_timeout: Annotated[float, _setting("mail_timeout", "Delivery")] = 30.0
+    """How long the mail server may take for one answer, in seconds."""
+    mail_reply_address: Annotated[str, _setting("mail_reply_address", "Delivery")] = ""
+    """Address that answers are sent to, such as reply@example.org: it gets reply+…@example.org; none: no answers."""
+    mail_listen: Annotated[str, _setting("mail_listen", "Delivery")] = ""
+    """Where a mail server hands answers in, such as smtp://127.0.0.1:8025 or lmtp://127.0.0.1:8024; none: nowhere."""
+    mail_reply_days: Annotated[int, _setting("mail_reply_days", "Delivery")] = 90
+    """How many days a mail can be answered by mail."""
+    mail_key: Annotated[int, _setting("mail_key", "Delivery")] = 0
+    """From 0 to 15; another number makes all reply addresses and unsubscribe links sent so far worthless."""
+    sms_gateway: Annotated[str, _setting("sms_gateway", "Delivery")] = ""
+    """Address of the HTTP gateway for SMS; ${recipient}, ${text} and ${id} stand for what is sent; none: no SMS."""
+    sms_method: Annotated[Literal["POST", "PUT", "GET"], _setting("sms_method", "Delivery")] = "POST"
+    """HTTP method to ask it with."""
+    sms_headers: Annotated[tuple[str, ...], _setting("sms_headers", "Delivery")] = ()
+    """Header for the gateway, as 'Name: value'; may be given several times."""
+    sms_body: Annotated[str, _setting("sms_body", "Delivery")] = ""
+    """Body for the gateway, with ${recipient}, ${text} and ${id}; written as its Content-Type wants it."""
+    sms_rate: Annotated[float, _setting("sms_rate", "Delivery")] = 5.0
+    """Most SMS a second, over all server processes."""
+    sms_max_length: Annotated[int, _setting("sms_max_length", "Delivery")] = 1_071
+    """Longest text that is sent by SMS, in characters; a longer one is not sent at all."""
+    sms_timeout: Annotated[float, _setting("sms_timeout", "Delivery")] = 30.0
+    """How long the gateway may take for one answer, in seconds."""
+    delivery_retry_seconds: Annotated[float, _setting("delivery_retry_seconds", "Delivery")] = 60.0
+    """Pause before the second attempt at a mail or SMS; doubled for each one after it, to an hour."""
+    delivery_give_up_hours: Annotated[float, _setting("delivery_give_up_hours", "Delivery")] = 72.0
+    """How old a message may be to be sent by e-mail or SMS at all, and so how long it is tried."""
+    delivery_keep_days: Annotated[int, _setting("delivery_keep_days", "Delivery")] = 90
+    """How many days it is known what became of a mail or SMS."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work.
+
+        Raises:
+            ConfigError: says which setting, its value, and what it may be.
+        """
+        _in_range(
+            self,
+            ("mail_rate", 0.01, 10_000),
+            ("mail_connections", 1, 50),
+            ("mail_timeout", 0.1, 600),
+            ("mail_reply_days", 1, 3_650),
+            ("mail_key", 0, 15),
+            ("sms_rate", 0.01, 10_000),
+            ("sms_max_length", 1, 100_000),
+            ("sms_timeout", 0.1, 600),
+            ("delivery_retry_seconds", 0.01, 3_600),
+            ("delivery_give_up_hours", 0.01, 8_760),
+            ("delivery_keep_days", 1, 3_650),
+        )
+        if self.base_url and not _WEB_ADDRESS.fullmatch(self.base_url):
+            raise ConfigError(
+                f"base-url {self.base_url!r}: say it as https://example.org or https://example.org/demo, without a "
+                "slash at the end."
+            )
+
+    def shown(self) -> dict[str, Any]:
+        """Give all settings in force, as TOML could hold them, without passwords, keys and the like."""
+        values = dataclasses.asdict(self) | {
+            "data_dir": str(self.folder),
+            "dsn": without_password(self.dsn or ""),
+            "attachments": without_secrets(self.attachments) or str(self.attachments_folder),
+            "mail_ca": str(self.mail_ca or ""),
+            # Gateways take their keys in any of these.
+            **{
+                name: "***"
+                for name in ("mail_password", "sms_gateway", "sms_headers", "sms_body")
+                if getattr(self, name)
+            },
+        }
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Settings(DeliverySettings):
     """Everything that ``convstore serve`` can be told."""
 
     host: Annotated[str, _setting("host", "Server")] = "127.0.0.1"
@@ -88,6 +188,8 @@ class Settings(WhereFiles):
     """How long somebody who logged in by cookie stays so without doing anything, in minutes."""
     static: Annotated[tuple[str, ...], _setting("static", "Server")] = ()
     """A built web app to serve beside the API, as PATH=DIR: /dhis-web-messaging=./app; may be given several times."""
+    front: Annotated[str, _setting("front", "Server")] = "page"
+    """What a browser gets at /: page, the web page of convstore's own; none; or the path of an app of --static."""
     partitions: Annotated[int, _setting("partitions", "Database")] = 1
     """Partitions of the log, fixed when the store is created."""
     connections: Annotated[int, _setting("connections", "Database")] = 10
@@ -99,11 +201,13 @@ class Settings(WhereFiles):
         Raises:
             ConfigError: says which setting, its value, and what it may be.
         """
+        super().__post_init__()
         if not _CONTEXT_PATH.fullmatch(self.context_path):
             raise ConfigError(
                 f"context-path {self.context_path!r}: say it with a leading slash and no trailing one, /demo."
             )
-        for name, low, high in (
+        _in_range(
+            self,
             ("port", 0, 65_535),
             ("workers", 1, 256),
             ("metrics_port", 0, 65_536 - self.workers),
@@ -112,23 +216,24 @@ class Settings(WhereFiles):
             ("max_body", 1_000, 1_000_000_000),
             ("max_attachment", 1, 10_000_000_000),
             ("session_minutes", 1, 43_200),
-        ):
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ConfigError(f"{name.replace('_', '-')} {value}: must be from {low} to {high}.")
+        )
         if self.metrics_port and self.metrics_port <= self.port < self.metrics_port + self.workers:
             raise ConfigError(
                 f"port {self.port} is also a metrics-port: from {self.metrics_port}, one for each worker."
             )
 
-    def shown(self) -> dict[str, Any]:
-        """Give all settings in force, as TOML could hold them, without the password of the DSN."""
-        values = dataclasses.asdict(self) | {
-            "data_dir": str(self.folder),
-            "dsn": without_password(self.dsn or ""),
-            "attachments": without_secrets(self.attachments) or str(self.attachments_folder),
-        }
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+def _in_range(settings: object, *ranges: tuple[str, float, float]) -> None:
+    """Check numbers, each with the least and the most that it may be.
+
+    Raises:
+        ConfigError: one is not in its range.
+    """
+    for name, low, high in ranges:
+        value = getattr(settings, name)
+        # Also false for what is no number (nan).
+        if not low <= value <= high:
+            raise ConfigError(f"{name.replace('_', '-')} {value}: must be from {low} to {high}.")
 
 
 def without_password(dsn: str) -> str:

@@ -28,7 +28,7 @@ def negotiate(suffix: str, accept: str | None, content_type: str | None) -> Form
     usual = Format.XML if content_type is not None and is_xml(media_type(content_type)) else Format.JSON
     if accept is None or not accept.strip():
         return usual
-    ranges = list(_ranges(accept))
+    ranges = list(qualities(accept))
     refused = {_NAMED[name] for name, quality in ranges if quality == 0 and name in _NAMED}
     # sorted() keeps the client's order among equals.
     for name, quality in sorted(ranges, key=lambda found: -found[1]):
@@ -56,8 +56,8 @@ def is_json(name: str) -> bool:
     return name == "application/json" or (name.startswith("application/") and name.endswith("+json"))
 
 
-def _ranges(accept: str) -> Iterator[tuple[str, float]]:
-    """Cut an ``Accept`` header into media ranges and their q-values, from 0 to 1; an unreadable one counts as 0."""
+def qualities(accept: str) -> Iterator[tuple[str, float]]:
+    """Cut an ``Accept``, or ``Accept-Encoding``, into what it names and their q-values, from 0 to 1; 0: unreadable."""
     for part in accept.split(","):
         name, *parameters = (piece.strip().lower() for piece in part.split(";"))
         quality = 1.0

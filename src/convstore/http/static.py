@@ -27,7 +27,7 @@ from convstore.http.nodes import json_bytes
 _PATH = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
 
 # The first segments of the paths that the server answers itself.
-_TAKEN = frozenset({"api", "dhis-web-commons", "dhis-web-commons-security"})
+_TAKEN = frozenset({"api", "dhis-web-commons", "dhis-web-commons-security", "page"})
 
 _INDEX = "index.html"
 _MANIFEST = "manifest.webapp"

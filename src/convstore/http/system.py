@@ -29,11 +29,6 @@ _RESOURCES = (
 )
 
 
-async def front(request: web.Request) -> web.Response:
-    """``GET /``: says where the API is, to whoever wonders what runs here."""
-    return web.Response(text=f"convstore: a messaging backend. Its Web API is at {context_url(request)}/api\n")
-
-
 async def entry(request: web.Request) -> web.Response:
     """``GET /api``: leads to the list of resources."""
     return web.Response(status=302, headers={"Location": f"{api_url(request)}/resources"})

@@ -1,0 +1,248 @@
+import { useEffect, useReducer, useRef, useState } from "preact/hooks";
+import { Failure, onEnded } from "./api";
+import { dropAll } from "./drafts";
+import { explain } from "./failing";
+import { press } from "./keys";
+import { signOut, whoAmI, type Me } from "./model";
+import { Folders } from "./parts/folders";
+import { Empty, Icon, Loading, Problem, Words } from "./parts/basics";
+import { Help } from "./parts/help";
+import { Languages } from "./parts/languages";
+import { List } from "./parts/list";
+import { SignIn } from "./parts/signin";
+import { doing, Thread } from "./parts/thread";
+import { Write } from "./parts/write";
+import { read, write } from "./route";
+import { Said, tell } from "./said";
+import { useInbox } from "./use-inbox";
+import { t, type Word } from "./words";
+
+type Session = { is: "asked" } | { is: "out"; why?: Word } | { is: "in"; me: Me } | { is: "broken"; problem: string };
+
+export function App() {
+  const [session, setSession] = useState<Session>({ is: "asked" });
+  const [, retell] = useReducer((n: number, _: undefined) => n + 1, 0);
+  const relanguage = () => retell(undefined);
+
+  async function enter() {
+    const me = await whoAmI();
+    setSession({ is: "in", me });
+  }
+
+  async function begin() {
+    try {
+      await enter();
+    } catch (error) {
+      if (error instanceof Failure && error.reason === "ended") setSession({ is: "out" });
+      else setSession({ is: "broken", problem: explain(error) });
+    }
+  }
+
+  useEffect(() => {
+    onEnded(() => setSession((now) => (now.is === "in" ? { is: "out", why: "sessionEnded" } : now)));
+    void begin();
+  }, []);
+
+  return (
+    <>
+      {session.is === "asked" && (
+        <main class="alone">
+          <h1 class="unseen">{t("app")}</h1>
+          <Loading lines={4} />
+        </main>
+      )}
+      {session.is === "broken" && (
+        <main class="alone">
+          <h1>{t("app")}</h1>
+          <Problem text={session.problem} again={() => void begin()} />
+        </main>
+      )}
+      {session.is === "out" && <SignIn why={session.why} onSignedIn={enter} onLanguage={relanguage} />}
+      {session.is === "in" && (
+        <Desk
+          key={session.me.id}
+          me={session.me}
+          onLanguage={relanguage}
+          onSignOut={async () => {
+            try {
+              await signOut();
+            } catch (error) {
+              // Nobody was signed in any more.
+              if (!(error instanceof Failure && error.reason === "ended")) {
+                tell(explain(error));
+                return;
+              }
+            }
+            dropAll(session.me.id);
+            history.replaceState(null, "", "#/all");
+            setSession({ is: "out", why: "signedOut" });
+          }}
+        />
+      )}
+      <Said />
+    </>
+  );
+}
+
+function useRoute() {
+  const [route, setRoute] = useState(() => read(location.hash));
+  useEffect(() => {
+    const look = () => setRoute(read(location.hash));
+    window.addEventListener("hashchange", look);
+    return () => window.removeEventListener("hashchange", look);
+  }, []);
+  return route;
+}
+
+function useOnline(): boolean {
+  const [online, setOnline] = useState(navigator.onLine);
+  useEffect(() => {
+    const look = () => {
+      setOnline(navigator.onLine);
+      if (navigator.onLine) tell(t("online"));
+    };
+    window.addEventListener("online", look);
+    window.addEventListener("offline", look);
+    return () => {
+      window.removeEventListener("online", look);
+      window.removeEventListener("offline", look);
+    };
+  }, []);
+  return online;
+}
+
+function Desk({ me, onLanguage, onSignOut }: { me: Me; onLanguage(): void; onSignOut(): Promise<void> }) {
+  const route = useRoute();
+  const online = useOnline();
+  const inbox = useInbox(me, route, () => tell(t("newMessages")));
+  const [menu, setMenu] = useState(false);
+  const [help, setHelp] = useState(false);
+  const search = useRef<HTMLInputElement>(null);
+  const reply = useRef<HTMLTextAreaElement>(null);
+  const detail = route.writing || route.uid !== undefined;
+  const list = write({ ...route, uid: undefined, writing: false });
+  const last = useRef<string | undefined>(undefined);
+
+  // Back in the list, on the line that one came from.
+  useEffect(() => {
+    if (!detail && last.current) document.querySelector<HTMLElement>(`[data-uid="${last.current}"]`)?.focus();
+    last.current = route.uid;
+  }, [detail, route.uid]);
+
+  useEffect(() => {
+    if (!detail) {
+      const unread = inbox.counts?.unread ? `(${inbox.counts.unread}) ` : "";
+      document.title = `${unread}${t(route.folder)} – ${t("app")}`;
+    } else if (route.uid) {
+      const subject = inbox.rows?.find((row) => row.id === route.uid)?.subject;
+      document.title = `${subject ?? t("messages")} – ${t("app")}`;
+    }
+  });
+
+  useEffect(() => {
+    const step = (by: number) => {
+      const rows = [...document.querySelectorAll<HTMLElement>("a.row")];
+      const here = rows.findIndex((row) => row === document.activeElement || (row.dataset["uid"] === route.uid && !rows.includes(document.activeElement as HTMLElement)));
+      rows[Math.min(Math.max(here + by, 0), rows.length - 1)]?.focus();
+    };
+    const listen = (event: KeyboardEvent) =>
+      press(event, {
+        j: () => step(1),
+        k: () => step(-1),
+        c: () => (location.hash = write({ ...route, writing: true })),
+        "/": () => search.current?.focus(),
+        r: () => reply.current?.focus(),
+        f: () => doing.current?.follow(),
+        u: () => doing.current?.unread(),
+        "?": () => setHelp(true),
+        Escape: () => {
+          if (menu) setMenu(false);
+          else if (detail) location.hash = list;
+        },
+      });
+    document.addEventListener("keydown", listen);
+    return () => document.removeEventListener("keydown", listen);
+  });
+
+  return (
+    <div class={detail ? "desk detail" : "desk"}>
+      <a
+        class="skip"
+        href="#list-title"
+        onClick={(event) => {
+          event.preventDefault();
+          document.querySelector<HTMLElement>(detail ? "#thread-title, #write-title" : "#list-title")?.focus();
+        }}
+      >
+        {t("skip")}
+      </a>
+      <header class="top">
+        <button type="button" class="quiet burger" aria-expanded={menu} aria-controls="folders" onClick={() => setMenu(!menu)}>
+          <Icon name="menu" />
+          <span class="unseen">{t("menu")}</span>
+        </button>
+        <h1>{t("app")}</h1>
+        <span class="me" title={t("signedInAs", { name: me.displayName })}>
+          <span class="unseen">{t("signedInAs", { name: "" })}</span>
+          <Words>{me.displayName}</Words>
+        </span>
+        <button type="button" class="quiet wide" onClick={() => setHelp(true)}>
+          <Icon name="keys" />
+          <span class="unseen">{t("keys")}</span>
+        </button>
+        <Languages onChange={onLanguage} />
+        <button type="button" class="quiet" onClick={() => void onSignOut()}>
+          {t("signOut")}
+        </button>
+      </header>
+      {(!online || inbox.failing) && (
+        <p class="banner" role="status">
+          {t(online ? "failing" : "offline")}
+        </p>
+      )}
+      <nav id="folders" class={menu ? "open" : ""} aria-label={t("menu")}>
+        <a class="button main compose" href={write({ ...route, writing: true })} onClick={() => setMenu(false)}>
+          <Icon name="write" />
+          {t("write")}
+        </a>
+        <Folders me={me} current={route.folder} counts={inbox.counts} onChosen={() => setMenu(false)} />
+      </nav>
+      <main>
+        <List route={route} inbox={inbox} search={search} />
+        <div class="pane">
+          {route.writing ? (
+            <Write
+              me={me}
+              to={route.to}
+              back={list}
+              onDiscard={() => (location.hash = list)}
+              onSent={(uid, folder) => {
+                void inbox.refresh();
+                location.hash = write({ folder, uid });
+              }}
+            />
+          ) : route.uid ? (
+            <Thread
+              me={me}
+              uid={route.uid}
+              back={{ href: list, label: t("back", { folder: t(route.folder) }) }}
+              tick={inbox.tick}
+              reply={reply}
+              onChange={(uid, part) => {
+                inbox.change(uid, part);
+                void inbox.refresh();
+              }}
+              onLeft={() => {
+                location.hash = list;
+                void inbox.refresh();
+              }}
+            />
+          ) : (
+            <Empty icon="all" title="choose" hint="chooseHint" />
+          )}
+        </div>
+      </main>
+      {help && <Help onClose={() => setHelp(false)} />}
+    </div>
+  );
+}

@@ -1,0 +1,114 @@
+// Status, priority and assignee: to be set by those who work on tickets, to be read by all others.
+import { useState } from "preact/hooks";
+import {
+  assign,
+  findPeople,
+  PRIORITIES,
+  setPriority,
+  setStatus,
+  STATUSES,
+  unassign,
+  type Conversation,
+  type Me,
+  type Person,
+} from "../model";
+import { t } from "../words";
+import { Words } from "./basics";
+import { Combobox } from "./combobox";
+
+interface Props {
+  me: Me;
+  thread: Conversation;
+  act(part: Partial<Conversation>, done: string, action: () => Promise<unknown>): Promise<void>;
+}
+
+export function Ticket({ me, thread, act }: Props) {
+  const [choosing, setChoosing] = useState(false);
+  const { id, assignee, status, priority, messageType } = thread;
+  if (messageType !== "TICKET" && messageType !== "VALIDATION_RESULT") return null;
+  if (!me.manager) {
+    return (
+      <dl class="ticket">
+        <dt>{t("status")}</dt>
+        <dd>
+          <span class={`mark ${status.toLowerCase()}`}>{t(status)}</span>
+        </dd>
+        <dt>{t("priority")}</dt>
+        <dd>{t(priority)}</dd>
+        {assignee && (
+          <>
+            <dt>{t("assignee")}</dt>
+            <dd>
+              <Words>{assignee.displayName}</Words>
+            </dd>
+          </>
+        )}
+      </dl>
+    );
+  }
+
+  const give = ({ id: userId, displayName }: Person) => {
+    setChoosing(false);
+    return act({ assignee: { id: userId, displayName } }, t("assigned", { name: displayName }), () => assign(id, userId));
+  };
+  const path = messageType === "TICKET" ? "userLookup/feedbackRecipients" : "userLookup";
+  return (
+    <div class="ticket" role="group" aria-label={t(messageType)}>
+      <label>
+        {t("status")}
+        <select
+          value={status}
+          onChange={(event) => {
+            const value = STATUSES.find((each) => each === event.currentTarget.value) ?? status;
+            void act({ status: value }, t("statusSet", { value: t(value) }), () => setStatus(id, value));
+          }}
+        >
+          {STATUSES.map((each) => (
+            <option key={each} value={each}>
+              {t(each)}
+            </option>
+          ))}
+        </select>
+      </label>
+      <label>
+        {t("priority")}
+        <select
+          value={priority}
+          onChange={(event) => {
+            const value = PRIORITIES.find((each) => each === event.currentTarget.value) ?? priority;
+            void act({ priority: value }, t("prioritySet", { value: t(value) }), () => setPriority(id, value));
+          }}
+        >
+          {PRIORITIES.map((each) => (
+            <option key={each} value={each}>
+              {t(each)}
+            </option>
+          ))}
+        </select>
+      </label>
+      <div class="assignee">
+        <span>
+          {t("assignee")}: <strong>{assignee ? <Words>{assignee.displayName}</Words> : t("nobody")}</strong>
+        </span>
+        {assignee?.id !== me.id && (
+          <button type="button" class="link" onClick={() => void give(me)}>
+            {t("assignMe")}
+          </button>
+        )}
+        {assignee && (
+          <button
+            type="button"
+            class="link"
+            onClick={() => void act({ assignee: undefined }, t("unassigned"), () => unassign(id))}
+          >
+            {t("unassign")}
+          </button>
+        )}
+        <button type="button" class="link" aria-expanded={choosing} onClick={() => setChoosing(!choosing)}>
+          {t("assignOther")}
+        </button>
+        {choosing && <Combobox label={t("assignOther")} find={(text, signal) => findPeople(path, text, signal)} onChoose={(found) => void give(found)} plain />}
+      </div>
+    </div>
+  );
+}
