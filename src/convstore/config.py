@@ -206,6 +206,9 @@ class Settings(DeliverySettings):
             raise ConfigError(
                 f"context-path {self.context_path!r}: say it with a leading slash and no trailing one, /demo."
             )
+        apps = {setting.partition("=")[0].rstrip("/") for setting in self.static}
+        if self.front not in {"page", "none", *apps}:
+            raise ConfigError(f"front {self.front!r}: must be page, none, or the path of an app of --static.")
         _in_range(
             self,
             ("port", 0, 65_535),
