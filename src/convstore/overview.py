@@ -23,11 +23,13 @@ MAX_LAG: Final = 10.0
 class Standing(Struct, frozen=True, kw_only=True, rename="camel"):
     """Where one read model stands in one partition.
 
-    ``state``: ``stopped`` at an event that it cannot take in; ``behind`` by more than is well; ``unattended``, no
-    process carries it; else ``following``. ``lag_seconds``: the age of the oldest event not taken in.
+    ``state``: ``stopped`` at an event that it cannot take in; ``building``: it has never been at the end of the log, so
+    nobody is served from it; ``behind`` by more than is well; ``unattended``, no process carries it; else
+    ``following``. ``lag_seconds``: the age of the oldest event not taken in.
     ``events_per_second``: None when unknown. ``stopped``: why. ``error``: trouble that may go away by itself, as far as
-    known here. ``owner``: host, process and a name of the engine that carries it; ``lease_seconds``: what its lease has
-    left, less than 0 for a holder that has had nothing to do.
+    known here; ``trouble`` and ``troubled_at``: the last that did, as it was noted in the database. ``owner``: host,
+    process and a name of the engine that carries it; ``lease_seconds``: what its lease has left, less than 0 for a
+    holder that has had nothing to do.
     """
 
     projection: str
@@ -40,13 +42,15 @@ class Standing(Struct, frozen=True, kw_only=True, rename="camel"):
     events_per_second: float | None
     stopped: str | None
     error: str | None
+    trouble: str | None
+    troubled_at: datetime | None
     owner: str
     lease_seconds: float | None
 
     @property
     def well(self) -> bool:
         """Whether nobody needs to look after it."""
-        return self.state not in ("stopped", "behind")
+        return self.state not in ("stopped", "building", "behind")
 
 
 class End(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -76,6 +80,8 @@ def standing(status: ProjectionStatus, *, max_lag: float = MAX_LAG, rate: float 
     """Judge where a read model stands; ``rate`` is for callers who measured it themselves."""
     if status.stopped is not None:
         state = "stopped"
+    elif not status.ready:
+        state = "building"
     elif status.seconds > max_lag:
         state = "behind"
     else:
@@ -91,6 +97,8 @@ def standing(status: ProjectionStatus, *, max_lag: float = MAX_LAG, rate: float 
         events_per_second=rate if rate is not None else status.rate,
         stopped=status.stopped,
         error=status.error,
+        trouble=status.trouble,
+        troubled_at=status.troubled_at,
         owner=status.owner,
         lease_seconds=None if status.lease is None else round(status.lease, 3),
     )

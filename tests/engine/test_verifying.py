@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import msgspec
 import pytest
 
 from convstore.database import SCHEMA, Conn, Pool
 from convstore.domain.types import Status
 from convstore.domain.uid import Uid
 from convstore.engine import Engine
-from convstore.engine.rebuild import replay_into
+from convstore.engine.shadow import AtWork, open_shadow
 from convstore.engine.verify import Difference, compare
 from convstore.log.recorded import Meta
 from convstore.log.store import Store
@@ -127,18 +128,38 @@ async def test_a_replay_goes_on_where_an_earlier_one_stopped(
     engine: Engine, store: Store, dsn: str, owner: Conn, pool: Pool
 ) -> None:
     await _talk(engine, store)
-    assert {0: 7} == await replay_into(dsn, load("inbox"), "convstore_beside")
+    async with open_shadow(dsn, load("inbox"), "convstore_beside") as shadow:
+        assert {0: 7} == await shadow.catch_up()
     await store.submit([reply(by=CID)], Meta())
     told: list[tuple[int, int]] = []
-    assert {0: 8} == await replay_into(
-        dsn, load("inbox"), "convstore_beside", lambda done, total: told.append((done, total))
-    )
+    async with open_shadow(dsn, load("inbox"), "convstore_beside") as shadow:
+        assert {0: 8} == await shadow.catch_up(lambda done, total: told.append((done, total)))
     assert [(1, 1)] == told
     assert [3, 3, 3] == [
         row["message_count"] for row in await owner.fetch("SELECT message_count FROM convstore_beside.inbox_v1")
     ]
     # The live checkpoint stayed where the live runner has it.
     assert 0 == await pool.fetchval("SELECT count(*) FROM checkpoint WHERE position > 8")
+
+
+async def test_a_replay_begun_by_other_code_is_begun_anew(engine: Engine, store: Store, dsn: str, owner: Conn) -> None:
+    await _talk(engine, store)
+    async with open_shadow(dsn, load("thread"), "convstore_beside") as shadow:
+        assert {0: 7} == await shadow.catch_up()
+    await owner.execute("UPDATE convstore_beside.thread_v1 SET text = 'of another fold'")
+    edited = msgspec.structs.replace(load("thread"), digest="0" * 64)
+    async with open_shadow(dsn, edited, "convstore_beside") as shadow:
+        told: list[tuple[int, int]] = []
+        await shadow.catch_up(lambda done, total: told.append((done, total)))
+    assert (7, 7) == told[-1]
+    assert 0 == await owner.fetchval("SELECT count(*) FROM convstore_beside.thread_v1 WHERE text = 'of another fold'")
+
+
+async def test_two_cannot_build_the_same_tables_at_once(dsn: str) -> None:
+    async with open_shadow(dsn, load("thread"), "convstore_beside"):
+        with pytest.raises(AtWork, match="thread_v1 is being rebuilt or verified by another process"):
+            async with open_shadow(dsn, load("thread"), "convstore_beside"):
+                pass
 
 
 @pytest.mark.parametrize("name", ["inbox", "search", "thread"])
@@ -148,7 +169,9 @@ async def test_a_replay_ends_with_all_the_indexes_of_the_live_tables(
     await store.submit([send_message(ANN, BOB)], Meta())
 
     for _ in range(2):
-        await replay_into(dsn, load(name), "convstore_beside")
+        async with open_shadow(dsn, load(name), "convstore_beside") as shadow:
+            await shadow.catch_up()
+            await shadow.finish()
 
         live, beside = [
             {row["name"]: row["definition"] for row in await owner.fetch(_INDEXES, schema, list(load(name).tables))}

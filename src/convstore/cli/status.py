@@ -19,7 +19,7 @@ from convstore.overview import MAX_LAG, Overview, Standing, read_overview
 
 UNWELL = 1
 
-_COLOURS = {"stopped": "bold red", "behind": "yellow", "unattended": "dim", "following": "green"}
+_COLOURS = {"stopped": "bold red", "building": "yellow", "behind": "yellow", "unattended": "dim", "following": "green"}
 _COLUMNS = ("projection", "partition", "state", "position", "lag", "behind by", "events/s", "lease", "owner")
 _NUMBERS = frozenset({"partition", "position", "lag", "behind by", "events/s", "lease"})
 
@@ -105,8 +105,13 @@ def _show(overview: Overview) -> None:
         if each.stopped is not None:
             console.print(Text(f"{each.projection}, partition {each.partition}, stands still: {each.stopped}", "red"))
             console.print(f"  when that is mended: convstore projection resume {each.projection}")
+        if each.state == "building":
+            console.print(Text(f"{each.projection} is being built: nobody is served before it is", "yellow"))
+        if each.trouble is not None and each.troubled_at is not None:
+            when = each.troubled_at.isoformat(timespec="seconds")
+            console.print(f"{each.projection}, partition {each.partition}, had trouble at {when}: {each.trouble}")
     for name in overview.missing:
-        console.print(Text(f"{name} is missing: run convstore migrate", "red"))
+        console.print(Text(f"{name} is missing: run convstore rebuild", "red"))
     if overview.skipped:
         console.print(f"{_many(overview.skipped, 'event')} skipped on somebody's word: see convstore projection skips")
 

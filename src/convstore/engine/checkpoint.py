@@ -27,7 +27,8 @@ class Seen(Struct, frozen=True):
 
     ``lag``: seconds since the next event was recorded, None when there is none. ``lease_over``: the holder, if any,
     has not moved it for ``LEASE`` seconds; ``lease``: how many it still has, negative when it is over, None when nobody
-    has it. ``now``: the database's clock.
+    has it. ``ready``: it has been at the end of the log once. ``trouble``: the last that went away by itself, and when.
+    ``now``: the database's clock.
     """
 
     projection: str
@@ -40,6 +41,9 @@ class Seen(Struct, frozen=True):
     lease_over: bool
     lease: float | None
     lag: float | None
+    ready: bool
+    trouble: str | None
+    troubled_at: datetime | None
     now: datetime
 
 
@@ -66,6 +70,9 @@ async def look(conn: Conn, projections: list[str]) -> list[Seen]:
             lease_over=row["lease_over"],
             lease=row["lease"],
             lag=row["lag"],
+            ready=row["ready"],
+            trouble=row["trouble"],
+            troubled_at=row["troubled_at"],
             now=row["now"],
         )
         for row in await conn.fetch(sql.look, projections)

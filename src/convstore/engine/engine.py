@@ -20,6 +20,7 @@ from convstore.engine.page import SETTINGS
 from convstore.engine.progress import Progress
 from convstore.engine.runner import Runner
 from convstore.engine.status import ProjectionStatus
+from convstore.errors import NotReady
 from convstore.projections import Projection, discover
 from convstore.waking import Signal
 
@@ -73,6 +74,8 @@ class Engine:
         # How far the database's clock is ahead of this one's, in seconds.
         self._clock_ahead = 0.0
         self._looked_at = time.monotonic()
+        # Once all read models were, they are for good.
+        self._ready = False
 
     async def start(self) -> None:
         """Begin to work. Read models that had stopped are tried again."""
@@ -171,9 +174,23 @@ class Engine:
                 mine=progress.local,
                 lease=progress.lease,
                 taken_in=progress.taken_in,
+                ready=progress.ready,
             )
             for progress in self._progress.values()
         ]
+
+    def check_ready(self) -> None:
+        """Refuse to let anybody be served from a read model that has never been at the end of the log.
+
+        Raises:
+            NotReady: one has not: this release's version of it has no tables yet, or is still being built.
+        """
+        if self._ready:
+            return
+        for progress in self._progress.values():
+            if not progress.ready:
+                raise NotReady(_not_ready(progress))
+        self._ready = True
 
     async def resume(self, projection: str) -> None:
         """Let a read model (such as ``inbox_v1``) try again where it stands still, in whichever process it runs."""
@@ -266,6 +283,14 @@ class Engine:
         for task in late:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _not_ready(progress: Progress) -> str:
+    if progress.stopped is not None:
+        why = f"it stands still: {progress.stopped}"
+    else:
+        why = f"it has taken in {progress.position} of {progress.head} events"
+    return f"The read model {progress.projection} of this release is not built yet: {why}."
 
 
 async def _leave_as_is(_conn: object) -> None:

@@ -2,13 +2,16 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from convstore.database import Conn
 from convstore.domain.events import MessagePosted, ParticipantsAdded
 from convstore.engine.checkpoint import Held, move
 from convstore.log.recorded import Recorded
 from convstore.projections import Projection
+
+# Statements and their parameters, in the order in which they must run.
+Writes: TypeAlias = list[tuple[str, tuple[Any, ...]]]
 
 # Of the connections that take events in.
 SETTINGS: Final = {
@@ -68,24 +71,14 @@ async def take_in(
     Raises:
         LeaseLost: nothing was changed, for somebody else moves one of these checkpoints now.
     """
-    changes = await _fold([projection for projection, _ in leases], events)
-    held = [each for _, each in leases]
-    if changes:
-        async with conn.transaction():
-            await move(conn, held, position)
-            for statement, args in changes:
-                await conn.execute(statement, *args)
-    else:
-        # One statement is a transaction by itself: two round trips fewer for what no read model takes notice of.
-        await move(conn, held, position)
-    for each in held:
-        each.position = position
+    changes = await fold([projection for projection, _ in leases], events)
+    await write(conn, [held for _, held in leases], changes, position)
 
 
-async def _fold(projections: Sequence[Projection], events: Sequence[Recorded]) -> list[tuple[str, tuple[Any, ...]]]:
+async def fold(projections: Sequence[Projection], events: Sequence[Recorded]) -> Writes:
     """Give the statements that a run of events comes to, with their parameters."""
 
-    def work() -> list[tuple[str, tuple[Any, ...]]]:
+    def work() -> Writes:
         return [
             (projection.apply[change.statement], change.args)
             for projection in projections
@@ -96,3 +89,21 @@ async def _fold(projections: Sequence[Projection], events: Sequence[Recorded]) -
         len(recorded.event.participants) if isinstance(recorded.event, ParticipantsAdded) else 1 for recorded in events
     )
     return await asyncio.to_thread(work) if rows > _LONG else work()
+
+
+async def write(conn: Conn, held: Sequence[Held], writes: Writes, position: int) -> None:
+    """Run what a fold came to and move the checkpoints to this position, in one transaction.
+
+    Raises:
+        LeaseLost: nothing was changed, for somebody else moves one of these checkpoints now.
+    """
+    if writes:
+        async with conn.transaction():
+            await move(conn, held, position)
+            for statement, args in writes:
+                await conn.execute(statement, *args)
+    else:
+        # One statement is a transaction by itself: two round trips fewer for what no read model takes notice of.
+        await move(conn, held, position)
+    for each in held:
+        each.position = position

@@ -30,6 +30,8 @@ class Progress:
         self.local = False
         self.owner = ""
         self.stopped: str | None = None
+        # Whether it has ever been at the end of the log: before that nobody is served from it.
+        self.ready = False
         # The last error that went, or may go, away by itself.
         self.error: str | None = None
         # Seconds that the holder's lease still had when it was looked at; negative when it had run out.
@@ -106,6 +108,7 @@ class Progress:
             self.stopped = None
         self.position = max(self.position, position)
         self.appended(self.position)
+        self.ready = self.ready or self.position >= self.head
         while self._waiters and self._waiters[0][0] <= self.position:
             _, _, future = heapq.heappop(self._waiters)
             if not future.done():
@@ -127,6 +130,7 @@ class Progress:
         """Take over what a look at the database shows."""
         self.owner = row.owner
         self.lease = row.lease
+        self.ready = self.ready or row.ready
         self.appended(row.head)
         if self.local:
             return

@@ -1,137 +1,168 @@
-"""Replays the log into a read model's tables in a schema of their own, beside the live ones, by the same fold.
+"""Rebuilds a read model from the log while people use it: built beside the live one, compared, switched, dropped later.
 
-The session's search path begins with that schema, so the same statements fill its tables and move its own checkpoint;
-everything else they name is the live store's. A replay that was interrupted goes on where it stopped.
+A rebuild that was killed goes on where it was. The switch is one transaction, so a reader sees the old tables or the
+new ones, and the new ones have taken in at least as much as the old: nobody goes back in time.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
-from typing import TypeAlias
+import secrets
+from collections.abc import Callable
+from typing import Final
 
 import asyncpg
+import structlog
+from msgspec import Struct
 
-from convstore.database import SCHEMA, Conn, Pool, settings
-from convstore.engine.checkpoint import Held, look, skips, sql
-from convstore.engine.feed import Feed
-from convstore.engine.page import SETTINGS, take_in
-from convstore.engine.tables import create_tables
+from convstore.database import SCHEMA, SERVER_ROLE, Conn, connect
+from convstore.engine.checkpoint import sql
+from convstore.engine.owner import is_gone
+from convstore.engine.shadow import Advance, Shadow, open_shadow
+from convstore.engine.verify import Difference, compare_with_live, live_positions
+from convstore.errors import ConvstoreError
 from convstore.log.read import heads
-from convstore.projections import Projection
+from convstore.projections import Projection, discover
 
-# Told of events done and of all there are to do.
-Advance: TypeAlias = Callable[[int, int], None]
+log = structlog.get_logger(__name__)
+
+# The switch waits for readers in flight so long, in milliseconds, while those that come wait behind it; then it lets
+# them pass, and tries again after a pause, in seconds.
+_PATIENCE: Final = 500
+_PAUSE: Final = 0.2
+_ATTEMPTS: Final = 50
 
 
-async def replay_into(dsn: str, projection: Projection, schema: str, progress: Advance | None = None) -> dict[int, int]:
-    """Replay the log up to its heads into this schema, made if it is not there; give the positions reached.
+class Rebuilt(Struct, frozen=True, kw_only=True):
+    """What a rebuild came to.
 
-    ``dsn`` is the owner's. The live tables are neither read nor changed.
+    ``positions``: how far the new tables had come at the switch, by partition. ``differences``: rows in which the old
+    ones were not what the log says, None when there was nothing to compare with. ``retired``: the schema in which the
+    old ones are kept for a while, None when there were none.
     """
-    async with open_shadow(dsn, projection, schema) as shadow:
+
+    positions: dict[int, int]
+    differences: tuple[Difference, ...] | None
+    retired: str | None
+
+
+class CannotSwitch(ConvstoreError):
+    """The live tables were in use all the time: what was built is kept, and the next rebuild goes on with it."""
+
+
+class StillUsed(ConvstoreError):
+    """Tables of a version that this release does not have are carried by a server: stop that one first."""
+
+
+async def rebuild(
+    dsn: str,
+    projection: Projection,
+    *,
+    grace: float,
+    progress: Advance | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Rebuilt:
+    """Build a read model anew beside the live one and put it in its place.
+
+    ``dsn`` is the owner's; ``grace``: seconds after which ``drop_retired`` may drop the old tables; ``say`` is told
+    what is being done. A read model of a version that the store does not have yet is built the same way.
+
+    Raises:
+        AtWork, CannotReplay, CannotSwitch: nothing has changed for readers.
+    """
+    async with open_shadow(dsn, projection, f"{SCHEMA}_rebuild_{projection.id}") as shadow:
         async with shadow.borrow() as conn:
-            ends = dict(enumerate(await heads(conn)))
-        reached = await shadow.replay(ends, progress)
-        await _make_deferred(shadow.conn, schema)
-        return reached
+            ends = await live_positions(conn, projection) or dict(enumerate(await heads(conn)))
+        say("replaying")
+        await shadow.replay(ends, progress)
+        say("indexing")
+        await shadow.finish()
+        say("comparing")
+        differences = await compare_with_live(shadow)
+        say("catching up")
+        await shadow.catch_up(progress)
+        say("switching")
+        positions, retired = await _switch(shadow, grace)
+    log.info("rebuild.switched", projection=projection.id, positions=positions, retired=retired)
+    return Rebuilt(positions=positions, differences=differences, retired=retired)
 
 
-class Shadow:
-    """A read model's tables beside the live ones. ``conn`` works on them, ``borrow`` lends connections to the log."""
-
-    def __init__(self, pool: Pool, conn: Conn, projection: Projection, schema: str) -> None:
-        self.borrow = pool.acquire
-        self.conn = conn
-        self.projection = projection
-        self.schema = schema
-
-    async def replay(self, ends: Mapping[int, int], progress: Advance | None = None) -> dict[int, int]:
-        """Take the log in up to these positions, by partition; give the positions reached: these, or later ones."""
-        held = {
-            row.partition: Held(
-                projection=row.projection, partition=row.partition, position=row.position, epoch=row.epoch
-            )
-            for row in await look(self.conn, [self.projection.id])
-        }
-        total = sum(max(0, end - held[partition].position) for partition, end in ends.items())
-        done = 0
-        for partition, end in ends.items():
-            here = held[partition]
-            left_out = await skips(self.conn, self.projection.id, partition)
-            feed = Feed(self.borrow, partition)
-            try:
-                while here.position < end:
-                    before = here.position
-                    await self._page(feed, here, end, left_out)
-                    done += here.position - before
-                    if progress is not None:
-                        progress(done, total)
-            finally:
-                await feed.close()
-        return {partition: here.position for partition, here in held.items()}
-
-    async def _page(self, feed: Feed, held: Held, end: int, left_out: frozenset[int]) -> None:
-        """Take one page in, up to this position at most. What live read models left out is left out here too."""
-        page, position = await feed.next(held.position, end, left_out)
-        await take_in(self.conn, [(self.projection, held)], page, position)
-
-
-@asynccontextmanager
-async def open_shadow(
-    dsn: str, projection: Projection, schema: str, *, fleeting: bool = False
-) -> AsyncIterator[Shadow]:
-    """Work on a read model's tables in this schema, made if they are not there.
-
-    ``fleeting``: begin anew whatever is there, in tables that a crash of the database may empty; cheaper to write.
-    Nobody else works on the same schema meanwhile: a second one waits.
-    """
-    pool = await asyncpg.create_pool(
-        dsn,
-        min_size=1,
-        max_size=3,
-        server_settings=settings(
-            role=None,
-            application="convstore rebuild",
-            search_path=f"{schema}, {SCHEMA}",
-            # As for the live runners.
-            **SETTINGS,
-        ),
+async def _switch(shadow: Shadow, grace: float) -> tuple[dict[int, int], str | None]:
+    for _ in range(_ATTEMPTS):
+        try:
+            async with shadow.conn.transaction():
+                return await _switch_now(shadow, grace)
+        except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
+            await asyncio.sleep(_PAUSE)
+            # So that little is left to be done under the locks of the next attempt.
+            await shadow.catch_up()
+    raise CannotSwitch(
+        f"The tables of {shadow.projection.id} were in use for {_ATTEMPTS} attempts of {_PATIENCE} ms: is there a "
+        "session that reads them and does not end its transaction? What was built is kept; run it again."
     )
+
+
+async def _switch_now(shadow: Shadow, grace: float) -> tuple[dict[int, int], str | None]:
+    """Exchange the tables and the checkpoints. Runs in a transaction.
+
+    The live checkpoints are locked first, as a runner does: one that is in the middle of a page is waited for, and one
+    that comes later finds another epoch, lets go, and takes the lease where the new tables are.
+    """
+    conn, projection = shadow.conn, shadow.projection
+    await conn.execute(f"SET LOCAL lock_timeout = {_PATIENCE}")
+    live = {row["partition"]: row["position"] for row in await conn.fetch(sql.hold_live, projection.id)}
+    positions = await shadow.replay(live)
+    retired = None
+    there = [table for table in projection.tables if await _exists(conn, table)]
+    if there:
+        retired = f"{SCHEMA}_old_{projection.id}_{secrets.token_hex(3)}"
+        await conn.execute(f"CREATE SCHEMA {retired}")
+        for table in there:
+            await conn.execute(f"ALTER TABLE {SCHEMA}.{table} SET SCHEMA {retired}")
+        await conn.execute(sql.retire, retired, projection.id, grace)
+    for table in projection.tables:
+        await conn.execute(f"ALTER TABLE {shadow.schema}.{table} SET SCHEMA {SCHEMA}")
+        await conn.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON {SCHEMA}.{table} TO {SERVER_ROLE}")
+    await conn.execute(sql.install, projection.id)
+    await conn.execute(sql.name_tables, projection.id, list(projection.tables))
+    await conn.execute(f"DROP SCHEMA {shadow.schema} CASCADE")
+    return positions, retired
+
+
+async def _exists(conn: Conn, table: str) -> bool:
+    return await conn.fetchval("SELECT to_regclass($1)", f"{SCHEMA}.{table}") is not None
+
+
+async def drop_retired(dsn: str) -> list[str]:
+    """Drop the tables that rebuilds have replaced and whose time is over; give their schemas."""
+    conn = await connect(dsn, role=None, application="convstore rebuild")
     try:
-        async with pool.acquire() as conn:
-            await conn.execute("SELECT pg_advisory_lock(hashtext($1))", schema)
-            if fleeting:
+        async with conn.transaction():
+            schemas = [row["schema_name"] for row in await conn.fetch(sql.retired)]
+            for schema in schemas:
                 await conn.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
-            begun = await conn.fetchval("SELECT to_regnamespace($1) IS NOT NULL", schema)
-            await conn.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
-            await conn.execute(
-                f"CREATE TABLE IF NOT EXISTS {schema}.checkpoint (LIKE {SCHEMA}.checkpoint INCLUDING ALL)"
-            )
-            await create_tables(conn, projection, schema)
-            if not begun:
-                await _defer_indexes(conn, projection, schema)
-            if fleeting:
-                for table in projection.tables:
-                    await conn.execute(f"ALTER TABLE {schema}.{table} SET UNLOGGED")
-            yield Shadow(pool, conn, projection, schema)
+                await conn.execute(sql.forget_retired, schema)
     finally:
-        await asyncio.wait_for(pool.close(), 10)
+        await conn.close()
+    return schemas
 
 
-async def _defer_indexes(conn: Conn, projection: Projection, schema: str) -> None:
-    """Take the indexes away that serve readers only, and note them: kept from the start they cost half of the rate."""
-    async with conn.transaction():
-        await conn.execute(f"CREATE TABLE {schema}.deferred_index (definition text NOT NULL)")
-        for row in await conn.fetch(sql.readers_indexes, schema, list(projection.working_indexes)):
-            await conn.execute(f"INSERT INTO {schema}.deferred_index VALUES ($1)", row["definition"])  # noqa: S608 - ours
-            await conn.execute(f"DROP INDEX {schema}.{row['name']}")
+async def prune(dsn: str) -> list[str]:
+    """Drop tables and checkpoints of versions that this release does not have; give those versions.
 
-
-async def _make_deferred(conn: Conn, schema: str) -> None:
-    """Make the indexes that were left for the end; none, when that was done before."""
-    if await conn.fetchval("SELECT to_regclass($1)", f"{schema}.deferred_index") is None:
-        return
-    async with conn.transaction():
-        for row in await conn.fetch(f"SELECT definition FROM {schema}.deferred_index"):  # noqa: S608 - ours
-            await conn.execute(row["definition"])
-        await conn.execute(f"DROP TABLE {schema}.deferred_index")
+    Raises:
+        StillUsed: a server of another release carries one of them; nothing was dropped.
+    """
+    conn = await connect(dsn, role=None, application="convstore rebuild")
+    try:
+        async with conn.transaction():
+            unused = await conn.fetch(sql.unused, [projection.id for projection in discover()])
+            for row in unused:
+                if row["owner"] and row["leased"] and not is_gone(row["owner"]):
+                    raise StillUsed(
+                        f"{row['projection']} is carried by {row['owner']}: stop that server, or upgrade it, first."
+                    )
+                for table in row["tables"]:
+                    await conn.execute(f"DROP TABLE IF EXISTS {SCHEMA}.{table}")
+                await conn.execute(sql.forget_version, row["projection"])
+    finally:
+        await conn.close()
+    return [row["projection"] for row in unused]

@@ -15,6 +15,7 @@ from typing import Final
 
 import structlog
 
+from convstore.database import Conn
 from convstore.engine.checkpoint import Held, Seen, acquire, check_history, look, skips, sql
 from convstore.engine.faults import LeaseLost, ProjectionStopped, described, is_transient
 from convstore.engine.feed import Borrow, Feed, Source
@@ -234,12 +235,14 @@ class Runner:
                     member.wants_lease = False
             if not free:
                 return
-            for held in await acquire(conn, free, self._owner):
+            leases = await acquire(conn, free, self._owner)
+            for held in leases:
                 member = wanted[held.projection]
                 if (trouble := await check_history(conn, held.projection, self._partition)) is not None:
                     stopped.append((member, trouble))
                 member.skips = await skips(conn, held.projection, self._partition)
                 self._lead(member, held, before=by_name[held.projection].owner)
+            await self._note_trouble(conn, [wanted[held.projection] for held in leases])
         for member, trouble in stopped:
             await self._stop(member, trouble)
 
@@ -249,6 +252,15 @@ class Runner:
             "projection.leading", projection=held.projection, partition=self._partition, position=held.position,
             epoch=held.epoch, before=before,
         )  # fmt: skip
+
+    async def _note_trouble(self, conn: Conn, members: Sequence[Member]) -> None:
+        """Leave what went wrong and went away for ``convstore status``, which knows no process's memory."""
+        by_error: dict[str, list[str]] = {}
+        for member in members:
+            if member.progress.error is not None:
+                by_error.setdefault(member.progress.error, []).append(member.projection.id)
+        for error, names in by_error.items():
+            await conn.execute(sql.note_trouble, names, self._partition, error)
 
     async def _stop(self, member: Member, reason: str) -> None:
         """Let a read model stand still until somebody says to go on: in memory at once, then in its checkpoint.

@@ -4,7 +4,8 @@
 -- All checkpoints of these read models with what there is to know about them, for status and for waiting.
 -- lag: seconds since the next event was recorded; NULL when there is none. lease: seconds that are left of it.
 --   $1 projection[]
-SELECT c.projection, c.partition, c.position, c.owner, c.epoch, c.stopped, h.position AS head,
+SELECT c.projection, c.partition, c.position, c.owner, c.epoch, c.stopped, c.ready, c.trouble, c.troubled_at,
+       h.position AS head,
        c.lease_until < clock_timestamp() AS lease_over,
        CASE WHEN isfinite(c.lease_until)
             THEN extract(epoch FROM c.lease_until - clock_timestamp())::float8
@@ -73,7 +74,11 @@ UPDATE checkpoint AS c
                        ORDER BY b.last_position
                        LIMIT 1),
        lease_until = clock_timestamp() + make_interval(secs => $6::float8),
-       moved_at    = clock_timestamp()
+       moved_at    = clock_timestamp(),
+       ready       = c.ready
+                  OR $4 >= (SELECT h.position
+                              FROM head h
+                             WHERE h.partition = $2)
   FROM unnest($1::text[], $5::bigint[]) AS m (projection, epoch)
  WHERE c.projection = m.projection
    AND c.partition = $2
@@ -144,6 +149,31 @@ UPDATE checkpoint
  WHERE projection = $1
    AND partition = $2;
 
+-- note_trouble --
+-- Notes what went wrong with read models in a partition and went away by itself, for whoever looks later.
+--   $1 projection[]  $2 partition  $3 what
+UPDATE checkpoint
+   SET trouble     = $3,
+       troubled_at = clock_timestamp()
+ WHERE projection = ANY ($1::text[])
+   AND partition = $2;
+
+-- make_checkpoints --
+-- Checkpoints of a read model at the beginning of the log, in each partition that has none; ready where that is the end.
+--   $1 projection
+INSERT INTO checkpoint (projection, partition, ready)
+SELECT $1, partition, position = 0
+  FROM head
+ON CONFLICT DO NOTHING;
+
+-- name_tables --
+-- Notes which tables belong to a version of a read model.
+--   $1 projection  $2 table[]
+INSERT INTO projection_table (projection, name)
+SELECT $1, unnest($2::text[])
+ON CONFLICT (name) DO UPDATE
+   SET projection = excluded.projection;
+
 -- place --
 -- Which event stands at a position: to name one that cannot be decoded.
 --   $1 partition  $2 position
@@ -165,3 +195,86 @@ SELECT i.relname AS name, pg_get_indexdef(x.indexrelid) AS definition
    AND NOT x.indisunique
    AND i.relname <> ALL ($2::text[])
  ORDER BY i.relname;
+
+-- live_positions --
+-- How far the live read model has come in each partition. The schema is named, for a rebuild has checkpoints of its own.
+--   $1 projection
+SELECT partition, position, ready
+  FROM convstore.checkpoint
+ WHERE projection = $1;
+
+-- hold_live --
+-- The same, and nobody moves them before the end of the transaction.
+--   $1 projection
+SELECT partition, position
+  FROM convstore.checkpoint
+ WHERE projection = $1
+ ORDER BY partition
+   FOR UPDATE;
+
+-- install --
+-- Makes the checkpoints of a rebuild, which the search path has first, the live ones. The new epoch fences whoever moved
+-- them before.
+--   $1 projection
+INSERT INTO convstore.checkpoint AS live (projection, partition, position, hash, epoch, ready)
+SELECT c.projection, c.partition, c.position, c.hash, 1, true
+  FROM checkpoint AS c
+ WHERE c.projection = $1
+ON CONFLICT (partition, projection) DO UPDATE
+   SET position    = excluded.position,
+       hash        = excluded.hash,
+       epoch       = live.epoch + 1,
+       owner       = '',
+       lease_until = '-infinity',
+       moved_at    = clock_timestamp(),
+       stopped     = NULL,
+       ready       = true;
+
+-- retire --
+-- Notes a schema whose tables a rebuild has replaced.
+--   $1 schema  $2 projection  $3 seconds that it is kept
+INSERT INTO projection_retired (schema_name, projection, drop_after)
+VALUES ($1, $2, clock_timestamp() + make_interval(secs => $3::float8));
+
+-- retired --
+-- Schemas that have been kept for long enough.
+SELECT schema_name
+  FROM projection_retired
+ WHERE drop_after <= clock_timestamp()
+ ORDER BY retired_at
+   FOR UPDATE SKIP LOCKED;
+
+-- forget_retired --
+--   $1 schema
+DELETE FROM projection_retired
+ WHERE schema_name = $1;
+
+-- unused --
+-- Versions of read models that this release does not have, with who carries them while his lease lasts.
+--   $1 projections of this release[]
+SELECT t.projection, array_agg(DISTINCT t.name) AS tables,
+       (SELECT c.owner
+          FROM checkpoint c
+         WHERE c.projection = t.projection
+           AND c.owner <> ''
+         ORDER BY c.lease_until DESC
+         LIMIT 1) AS owner,
+       (SELECT max(c.lease_until) > clock_timestamp()
+          FROM checkpoint c
+         WHERE c.projection = t.projection) AS leased
+  FROM projection_table t
+ WHERE t.projection <> ALL ($1::text[])
+ GROUP BY t.projection
+ ORDER BY t.projection;
+
+-- forget_version --
+--   $1 projection
+WITH tables AS (
+    DELETE FROM projection_table
+     WHERE projection = $1
+), samples AS (
+    DELETE FROM projection_sample
+     WHERE projection = $1
+)
+DELETE FROM checkpoint
+ WHERE projection = $1;

@@ -1,5 +1,7 @@
 """Where each read model stands: for ``convstore status``, metrics and health."""
 
+from datetime import datetime
+
 from msgspec import Struct
 
 from convstore.database import Conn
@@ -15,7 +17,9 @@ class ProjectionStatus(Struct, frozen=True, kw_only=True):
     when it does not. ``error``: the last trouble that may go away by itself, None when there is none. ``owner``: the
     process that carries the events, empty when there is none; ``mine``: it is this one. ``lease``: the seconds that its
     lease had left when last looked at; an idle holder lets it run out and stays the holder. ``taken_in``: the events
-    that this process has taken in since it started.
+    that this process has taken in since it started. ``ready``: it has been at the end of the log once; before that
+    nobody is served from it. ``trouble``: the last error that went away by itself, as it was noted in the database, and
+    when; None when there never was one.
     """
 
     projection: str
@@ -30,6 +34,9 @@ class ProjectionStatus(Struct, frozen=True, kw_only=True):
     mine: bool
     lease: float | None
     taken_in: int
+    ready: bool
+    trouble: str | None = None
+    troubled_at: datetime | None = None
 
     @property
     def events(self) -> int:
@@ -53,6 +60,9 @@ async def read_status(conn: Conn) -> list[ProjectionStatus]:
             mine=False,
             lease=row.lease,
             taken_in=0,
+            ready=row.ready,
+            trouble=row.trouble,
+            troubled_at=row.troubled_at,
         )
         for row in await look(conn, [projection.id for projection in discover()])
     ]

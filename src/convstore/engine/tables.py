@@ -1,11 +1,16 @@
 """Makes the tables of read models. Runs as the owner: the server may fill them, not make them."""
 
 from convstore.database import SCHEMA, SERVER_ROLE, Conn
+from convstore.engine.checkpoint import sql
 from convstore.projections import Projection, discover
 
 
 async def create_all(conn: Conn) -> None:
-    """Make the tables and checkpoints of every read model of this release that the database does not have yet."""
+    """Make the tables and checkpoints of every read model of this release that the database does not have yet.
+
+    A server then fills those of a store that has events, and serves nobody before it has; ``convstore rebuild`` fills
+    them beside the server of the release before.
+    """
     for projection in discover():
         await create_tables(conn, projection, SCHEMA)
 
@@ -23,7 +28,6 @@ async def create_tables(conn: Conn, projection: Projection, schema: str) -> None
             await conn.execute(projection.table_sql)
             for table in projection.tables:
                 await conn.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON {table} TO {SERVER_ROLE}")
-        await conn.execute(
-            "INSERT INTO checkpoint (projection, partition) SELECT $1, partition FROM head ON CONFLICT DO NOTHING",
-            projection.id,
-        )
+        if schema == SCHEMA:
+            await conn.execute(sql.name_tables, projection.id, list(projection.tables))
+        await conn.execute(sql.make_checkpoints, projection.id)

@@ -11,7 +11,8 @@ import msgspec
 from msgspec import Struct
 
 from convstore.database import SCHEMA, Conn
-from convstore.engine.rebuild import Advance, Shadow, open_shadow
+from convstore.engine.checkpoint import sql
+from convstore.engine.shadow import Advance, Shadow, open_shadow
 from convstore.errors import ConvstoreError
 from convstore.projections import Projection, discover
 
@@ -34,7 +35,7 @@ class Difference(Struct, frozen=True):
 
 
 class NoCheckpoint(ConvstoreError):
-    """A read model has no tables in this database: run 'convstore migrate'."""
+    """A read model has no tables in this database: run 'convstore rebuild'."""
 
 
 async def compare(
@@ -52,36 +53,39 @@ async def compare(
         schema = f"{SCHEMA}_verify_{projection.id}"
         async with open_shadow(dsn, projection, schema, fleeting=True) as shadow:
             try:
-                found += await _compare(shadow, progress)
+                if not (ends := await live_positions(shadow.conn, projection)):
+                    raise NoCheckpoint(f"{projection.id} has no tables in this database: run 'convstore rebuild'.")
+                await shadow.replay(ends, progress)
+                found += await compare_with_live(shadow) or ()
             finally:
                 await shadow.conn.execute(f"DROP SCHEMA {schema} CASCADE")
     return found
 
 
-async def _compare(shadow: Shadow, progress: Advance | None) -> list[Difference]:
+async def compare_with_live(shadow: Shadow) -> tuple[Difference, ...] | None:
+    """Name the rows in which the live tables differ from those of a replay that has come as far, or nearly.
+
+    None when they cannot be compared: there are none, or they have not come as far as the replay.
+    """
     conn, projection = shadow.conn, shadow.projection
-    if (ends := await _live_positions(conn, projection)) == {}:
-        raise NoCheckpoint(f"{projection.id} has no tables in this database: run 'convstore migrate'.")
-    await shadow.replay(ends, progress)
     transaction = conn.transaction(isolation="repeatable_read")
     await transaction.start()
     try:
-        await shadow.replay(await _live_positions(conn, projection))
+        live = await live_positions(conn, projection)
+        if not live or live != await shadow.replay(live):
+            return None
         # Here whole tables are read, other than for taking events in.
         await conn.execute("SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on")
-        return [
-            difference for table in projection.tables for difference in await _differences(shadow, projection, table)
-        ]
+        return tuple(
+            [difference for table in projection.tables for difference in await _differences(shadow, projection, table)]
+        )
     finally:
         await transaction.rollback()
 
 
-async def _live_positions(conn: Conn, projection: Projection) -> dict[int, int]:
-    rows = await conn.fetch(
-        f"SELECT partition, position FROM {SCHEMA}.checkpoint WHERE projection = $1",  # noqa: S608 - a constant
-        projection.id,
-    )
-    return {row["partition"]: row["position"] for row in rows}
+async def live_positions(conn: Conn, projection: Projection) -> dict[int, int]:
+    """Give how far the live read model has come, by partition; empty when there is none of this version."""
+    return {row["partition"]: row["position"] for row in await conn.fetch(sql.live_positions, projection.id)}
 
 
 async def _differences(shadow: Shadow, projection: Projection, table: str) -> list[Difference]:

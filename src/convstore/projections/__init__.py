@@ -8,11 +8,13 @@ All SQL names its tables without a schema: the session's search path decides whe
 ``convstore``) or those of a rebuild beside them.
 """
 
+import hashlib
 import pkgutil
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from importlib import import_module
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -51,6 +53,8 @@ class Projection(Struct, frozen=True, kw_only=True):
     apply: Statements
     queries: Statements
     fold: Callable[[Sequence[Recorded]], Iterator[Change]]
+    # Of all that the folder says: a rebuild that was interrupted goes on only with what it was begun with.
+    digest: str
 
     @property
     def id(self) -> str:
@@ -76,7 +80,13 @@ def load(name: str) -> Projection:
         apply=Statements(folder / "apply.sql"),
         queries=Statements(folder / "queries.sql"),
         fold=module.fold,
+        digest=_digest(folder),
     )
+
+
+def _digest(folder: Traversable) -> str:
+    read = sorted((file for file in folder.iterdir() if file.name.endswith((".py", ".sql"))), key=lambda f: f.name)
+    return hashlib.sha256(b"\0".join(file.read_bytes() for file in read)).hexdigest()
 
 
 @cache
