@@ -62,7 +62,8 @@ def make_app(backend: Backend, *, worker: int = 0) -> web.Application:
     app[MODULES] = modules(mounted)
     app[_ROUTER] = Router(routes.API, outside=routes.OUTSIDE, context_path=settings.context_path)
     app[DESCRIPTION] = Description(routes.API, routes.OUTSIDE, settings.context_path)
-    app.router.add_route("*", "/{path:.*}", _dispatch, expect_handler=_decide_later)
+    # A line break, percent-encoded, is a character of a path too, which a dot would not stand for.
+    app.router.add_route("*", r"/{path:[\s\S]*}", _dispatch, expect_handler=_decide_later)
     logging.getLogger("aiohttp.server").addFilter(_without_lines)
     return app
 
