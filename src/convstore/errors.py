@@ -5,6 +5,7 @@
     ConvstoreError
     ├── Refused                        a rule says no; nothing was appended
     │   ├── ConversationNotFound       404
+    │   ├── MessageNotFound            404
     │   ├── AccessDenied               403   the text is the endpoint's own (contract section 1.5)
     │   ├── InternalNotAllowed         403
     │   ├── DeleteNotAllowed           403
@@ -62,6 +63,13 @@ class ConversationNotFound(Refused):
     def __init__(self, conversation_id: str) -> None:
         super().__init__(f"No conversation {conversation_id}.")
         self.conversation_id = conversation_id
+
+
+class MessageNotFound(Refused):
+    """No such message had been posted in this conversation, or it is not for the asker."""
+
+    def __init__(self, message_id: str) -> None:
+        super().__init__(f"No message {message_id} in this conversation.")
 
 
 class AccessDenied(Refused):

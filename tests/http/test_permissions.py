@@ -134,6 +134,13 @@ ROWS = (
     # Reading.
     Row("GET", C, anybody),
     Row("GET", f"{C}/counts", anybody),
+    # What happened. Everybody has his own inbox.
+    Row("GET", f"{C}/events", anybody, json_only=True),
+    Row("GET", f"{C}/events.json", anybody),
+    Row("GET", f"{C}/events.ndjson", anybody),
+    Row("GET", f"{C}/events.json", superusers, query="?types=message-posted,inbox-viewed"),
+    Row("GET", f"{C}/events/stream", anybody, query="?closeAfter=0"),
+    Row("GET", f"{C}/events/stream", superusers, query="?closeAfter=0&types=history-viewed"),
     Row("GET", f"{C}/{{uid}}/history", with_access),
     Row("GET", f"{C}/{{uid}}", with_access),
     Row("GET", f"{C}/{{uid}}", with_access, query="?markRead=true"),

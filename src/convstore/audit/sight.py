@@ -6,7 +6,6 @@ any: what a person sees is numbered from 1 without gaps, and versions, which wou
 """
 
 from collections.abc import AsyncIterator
-from datetime import datetime
 from importlib.resources import files
 from typing import Final
 
@@ -74,16 +73,6 @@ class Sight(Struct, frozen=True):
 EVERYTHING: Final = Sight(person=None, internal=True, everything=True)
 
 
-class Until(Struct, frozen=True):
-    """The end of what is looked at: a position in the partition or a time, included; with neither, the present."""
-
-    position: int | None = None
-    at: datetime | None = None
-
-
-PRESENT: Final = Until()
-
-
 class Seen(Struct, frozen=True):
     """One event, and its number among those that the asker may see, dense from 1; of everything, its version."""
 
@@ -97,26 +86,28 @@ def sight_of(actor: Actor) -> Sight:
 
 
 async def page(
-    conn: Conn, partition: int, uid: Uid, sight: Sight, *, after: int = 0, limit: int, until: Until = PRESENT
+    conn: Conn, partition: int, uid: Uid, sight: Sight, *, after: int = 0, limit: int, until: int | None = None
 ) -> list[Seen]:
     """Give events of a conversation after a number, in order, at most so many; empty means that there are no more.
+
+    ``until`` is the last position in the partition that counts; None is the present.
 
     Raises:
         LogCorrupt: one cannot be decoded; says which.
     """
     if sight.everything:
-        rows = await conn.fetch(_sql.everything, partition, uid, after, until.position, until.at, limit)
+        rows = await conn.fetch(_sql.everything, partition, uid, after, until, limit)
     else:
         rows = await conn.fetch(
             _sql.seen,
-            *(partition, uid, after, until.position, until.at, limit, sight.person),
+            *(partition, uid, after, until, limit, sight.person),
             *(list(THREAD), list(MARKS), list(MESSAGES), sight.internal),
         )
     return [Seen(number, event) for number, event in enumerate(decoded(rows, partition), after + 1)]
 
 
 async def walk(
-    conn: Conn, partition: int, uid: Uid, sight: Sight, *, until: Until = PRESENT
+    conn: Conn, partition: int, uid: Uid, sight: Sight, *, until: int | None = None
 ) -> AsyncIterator[list[Seen]]:
     """Give all that somebody may see of a conversation, a page after another, from one snapshot of the log.
 
@@ -124,7 +115,7 @@ async def walk(
         LogCorrupt: an event cannot be decoded; says which.
     """
     statement = _sql.everything if sight.everything else _sql.seen
-    arguments = [partition, uid, 0, until.position, until.at, None]
+    arguments = [partition, uid, 0, until, None]
     if not sight.everything:
         arguments += [sight.person, list(THREAD), list(MARKS), list(MESSAGES), sight.internal]
     number = 0

@@ -16,6 +16,7 @@ import convstore
 from convstore import logs
 from convstore.cli import attachments, directory, log, projection, token, user, verify
 from convstore.cli.connection import owner_dsn
+from convstore.cli.explain import explain_
 from convstore.cli.history import history
 from convstore.cli.loop import run
 from convstore.cli.race import race
@@ -48,6 +49,7 @@ app.command(verify.app)
 app.command(status)
 app.command(projection.app)
 app.command(history)
+app.command(explain_, name="explain")
 app.command(race)
 
 

@@ -1,9 +1,8 @@
 """``convstore history``: what happened to a conversation, for auditors at a terminal."""
 
 import sys
-from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import msgspec
 from cyclopts import Parameter
@@ -20,7 +19,12 @@ from convstore.errors import ConversationNotFound
 
 _PAGE = 500
 
-Show = Callable[[Entry], None]
+
+class Show(Protocol):
+    """What prints one event; ``remark`` stands before it."""
+
+    def __call__(self, said: Entry, remark: str = "", /) -> None:
+        """Print it."""
 
 
 def history(
@@ -76,10 +80,14 @@ def as_line() -> Show:
     """Give what prints one event on a line for people: coloured on a terminal, plain elsewhere."""
     console = Console(highlight=False, soft_wrap=True)
 
-    def show(said: Entry) -> None:
+    def show(said: Entry, remark: str = "") -> None:
         console.print(
             Text.assemble(
-                (f"{said.version:>5}  ", "cyan"), (f"{clock(said.time)}  ", "dim"), said.words, (_aside(said), "dim")
+                (f"{said.version:>5}  ", "cyan"),
+                (f"{remark:<12}" if remark else "", "magenta"),
+                (f"{clock(said.time)}  ", "dim"),
+                said.words,
+                (_aside(said), "dim"),
             )
         )
 
@@ -98,5 +106,5 @@ def _aside(said: Entry) -> str:
     return f"  ({'; '.join(parts)})" if parts else ""
 
 
-def _as_json(said: Entry) -> None:
+def _as_json(said: Entry, _remark: str = "") -> None:
     sys.stdout.write(msgspec.json.encode(said).decode() + "\n")

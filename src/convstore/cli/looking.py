@@ -60,12 +60,12 @@ async def looking(where: Where) -> AsyncIterator[Looking]:
             yield Looking(pool, Directory(pool), store.partitions, store.id)
 
 
-def conversation_named(text: str) -> Uid:
-    """Give the conversation that an argument names.
+def conversation_named(text: str, what: str = "conversation") -> Uid:
+    """Give the conversation, or whatever it is, that an argument names.
 
     Raises:
         ConfigError: it has not the form of a uid.
     """
     if not is_uid(text):
-        raise ConfigError(f"{text!r} is no conversation's uid: 11 letters or digits, the first a letter.")
+        raise ConfigError(f"{text!r} is no {what}'s uid: 11 letters or digits, the first a letter.")
     return Uid(text)

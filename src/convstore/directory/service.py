@@ -294,10 +294,13 @@ class Directory:
         """Give the people who get the tickets, by id; nobody when no group is set."""
         return tuple(map(UserId, await self._remembered("feedback members", _sql.feedback_members)))
 
+    async def superusers(self) -> frozenset[UserId]:
+        """Give everybody who may do everything."""
+        return frozenset(map(UserId, await self._remembered("superusers", _sql.superusers)))
+
     async def ticket_managers(self) -> frozenset[UserId]:
         """Give everybody who manages tickets: the members of the feedback group, and all superusers."""
-        superusers = await self._remembered("superusers", _sql.superusers)
-        return frozenset(map(UserId, superusers)).union(await self.feedback_members())
+        return (await self.superusers()).union(await self.feedback_members())
 
     async def revision(self) -> int:
         """Give a number that grows with every change of the directory."""

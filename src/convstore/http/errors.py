@@ -19,6 +19,7 @@ log = structlog.get_logger()
 # What each leaf of errors.py becomes: the status, and DHIS2's error code where it has one (contract section 7.2).
 STATUSES: Mapping[type[errors.ConvstoreError], tuple[int, str | None]] = {
     errors.ConversationNotFound: (404, NOT_FOUND),
+    errors.MessageNotFound: (404, NOT_FOUND),
     errors.AccessDenied: (403, FORBIDDEN),
     errors.InternalNotAllowed: (403, FORBIDDEN),
     errors.DeleteNotAllowed: (403, None),

@@ -10,6 +10,7 @@ from convstore.http import (
     counts,
     described,
     events,
+    explanation,
     front,
     history,
     login,
@@ -151,6 +152,7 @@ API = (
         )
     ),
     Route("GET", f"{_MC}/{{uid}}/history", history.history, described.audit.HISTORY),
+    Route("GET", f"{_MC}/{{uid}}/explanation", explanation.explanation, described.audit.EXPLANATION),
     Route("POST", f"{_MC}/status", bulk.set_status, described.tickets.SET_STATUSES),
     Route("POST", f"{_MC}/priority", bulk.set_priority, described.tickets.SET_PRIORITIES),
     Route("POST", f"{_MC}/assign", bulk.assign, described.tickets.ASSIGN_MANY),

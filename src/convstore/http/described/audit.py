@@ -1,5 +1,6 @@
 """What happened to a conversation, and why somebody sees it as he does."""
 
+from convstore.audit.explanation import Because, Why
 from convstore.audit.sight import MARKS, MESSAGES, THREAD
 from convstore.http.described.conversations import NOT_HIS, UNKNOWN
 from convstore.http.openapi.operation import Described, Named, Operation, Schema, Tag, document
@@ -60,6 +61,12 @@ _PAGER = members(
     optional=("nextAfter", "nextPage"),
 )
 
+PAGE = query(
+    "pageSize",
+    {"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE, "default": PAGE_SIZE},
+    "Entries in one answer.",
+)
+
 HISTORY = Operation(
     tag=Tag.CONVERSATIONS,
     summary="What happened to a conversation, event by event",
@@ -68,14 +75,51 @@ HISTORY = Operation(
     parameters=(
         CONVERSATION_UID,
         query("after", COUNT, "The number of the last event that the client has; by default from the beginning."),
-        query(
-            "pageSize",
-            {"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE, "default": PAGE_SIZE},
-            "Events in one answer.",
-        ),
+        PAGE,
     ),
     answers={200: document("Events, oldest first.", members({"id": UID, "pager": _PAGER, "events": array(EVENT)}))},
     refusals={403: NOT_HIS, 404: UNKNOWN},
     revalidates=True,
     cursor=True,
+)
+
+_REASON = members({"why": array(Why), "event": EVENT})
+_VIEWER = members(
+    {"id": UID, "displayName": TEXT, "because": Because, "since": TIME}, optional=("displayName", "since")
+)
+_VIEWERS = members(
+    {"message": UID, "internal": BOOLEAN, "posted": TIME, "count": COUNT, "people": array(_VIEWER)},
+    description="Who could see the message that was asked for: so many in all, and a page of them by id.",
+)
+_EXPLANATION: dict[str, Described] = {
+    "conversation": UID,
+    "person": PERSON,
+    "visible": BOOLEAN,
+    "because": Because,
+    "read": BOOLEAN,
+    "followUp": BOOLEAN,
+    "words": array(TEXT),
+    "reasons": array(_REASON),
+    "viewers": _VIEWERS,
+}
+
+EXPLANATION = HISTORY.but(
+    summary="Why somebody sees a conversation as he does, or does not see it",
+    about="The events that made it so, and what they come to in words; with `message`, also who could see that "
+    "message. What happened is told as of `at`; names, and rights beside a copy, are today's. Whoever was taken out "
+    "is told so. For other people's answers one must be a superuser, and that is recorded.",
+    parameters=(
+        CONVERSATION_UID,
+        query("user", UID, "Whom it is about; by default the caller. Others: superusers only."),
+        query("message", UID, "Also tell who could see this message."),
+        query("at", TEXT, "As of an instant (ISO 8601) or a cursor; by default now."),
+        query("after", TEXT, "The id of the last of these people that the client has."),
+        PAGE,
+    ),
+    answers={200: document("The answer.", members(_EXPLANATION, optional=("read", "followUp", "viewers")))},
+    refusals={
+        403: f"{NOT_HIS} Or it is another person who is asked about.",
+        404: f"{UNKNOWN} Or no such message.",
+        409: "`at` is a cursor ahead of the log.",
+    },
 )
