@@ -5,18 +5,17 @@ often it changed. Three kinds of copies come out of it: added ones, known wholly
 happened (marks); and all others of a conversation that changed, which only the database knows by name. So the work in
 memory follows the events, not the audience.
 
-Every copy also knows the position of the last event that changed what its person sees of it, and a copy that went leaves
-a tombstone for a month: by these two a client that was away learns what changed (http/delta.py), and a list knows
-whether it is still the same (http/revision.py).
+Every copy also knows the position of the last event that changed what its person sees of it, and a copy that went
+leaves a tombstone for a month: by these two a client that was away learns what changed (http/delta.py), and a list
+knows whether it is still the same (http/revision.py).
 """
 
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from hashlib import sha1
 from typing import Any, Final, assert_never
 
 from convstore.domain.access import Access
+from convstore.domain.copy_key import key_of
 from convstore.domain.events import (
     AssigneeCleared,
     AssigneeSet,
@@ -46,23 +45,13 @@ WORKING_INDEXES = ("inbox_v1_by_conversation", "inbox_gone_v1_by_end")
 # follow from the log alone, and are the same after a replay.
 CLEARING: Final = 256
 
-# Under which the keys of copies are derived; any other would give every copy another key.
-KEYS: Final = uuid.UUID("6d3f4c1e-7a0b-5c55-9f0e-2f6c6a1de7b4")
-
-
-def key_of(conversation_id: Uid, user_id: UserId, version: int) -> uuid.UUID:
-    """Give the key of the copy that a person got by the event of this version: a UUID, the same at each replay."""
-    name = f"{conversation_id}/{user_id}/{version}".encode()
-    # uuid.uuid5 does the same in three times the time; 100,000 people may be added at once.
-    return uuid.UUID(bytes=sha1(KEYS.bytes + name, usedforsecurity=False).digest()[:16], version=5)
-
 
 class _Copy:
     """What a run of events does to one person's copy of one conversation, beyond what it does to all of them.
 
     ``added`` is the version at which he came, within the run; 0 when the copy was there before, or was never.
-    ``changed`` is ``position`` without internal messages, 0 when there was nothing else. ``gone``: the event by which he
-    last left, within the run.
+    ``changed`` is ``position`` without internal messages, 0 when there was nothing else. ``gone``: the event by which
+    he last left, within the run.
     """
 
     __slots__ = ("added", "changed", "follow_up", "gone", "made_unread", "named", "position", "read", "removed")

@@ -119,7 +119,7 @@ async def _conversation(conn: Conn, model: Model, uid: str, dice: random.Random)
             "unread_all": unread or dice.random() < 0.2,
             "follow_up": dice.random() < 0.2,
         }
-        await _insert(conn, "inbox_v1", row | copy | {"public_version": 2, "internal_version": 0})
+        await _insert(conn, "inbox_v1", row | copy | {"public_version": 2, "internal_version": 0, "changed": 1})
         copies.append(copy)
     for message in messages:
         await conn.execute(

@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, urlencode
 from aiohttp import web
 from msgspec import Struct
 
+from convstore.domain.uid import UserId
 from convstore.http.documents import (
     AnyPager,
     ListRoot,
@@ -25,10 +26,15 @@ from convstore.http.query.entities import Entity
 from convstore.http.query.fields import Field, Mark
 from convstore.http.query.listing import ListPlan, ObjectPlan
 from convstore.http.query.parameters import Query, parameters, read_query
-from convstore.http.query.run import Found, run_list, run_object, snapshot
+from convstore.http.query.run import Found, run_list, run_object, run_unchanged, snapshot
+from convstore.http.revision import basis, made_from, same_as, tag_of, tags_of_lists
 from convstore.log import cursor
 
 CURSOR_HEADER = "Convstore-Cursor"
+
+# What beside the address decides about a document (RFC 9110 section 12.5.5): a browser that somebody else logs in with
+# keeps the documents of the two apart.
+_VARY = "Accept, Authorization, Cookie"
 
 # What a list shows when nothing is asked for; in XML more, so that the manual's readers find name and link.
 LISTED = (Field("id"), Field("displayName"))
@@ -68,11 +74,22 @@ def asked_of_list(raw_query: str) -> Asked:
     return Asked(read_query(parameters(pairs)), kept)
 
 
-async def list_answer(request: web.Request, entity: Entity, listing: Listing) -> web.Response:
-    """Fetch a planned list for the caller, and answer with it."""
+async def list_answer(
+    request: web.Request, entity: Entity, listing: Listing, *, reader: UserId | None = None
+) -> web.Response:
+    """Fetch a planned list, and answer with it; or with a 304, when the caller is found to have it already.
+
+    It is for the caller, or for another ``reader``, where the caller may look over his shoulder.
+    """
     plan = listing.plan
     base = api_url(request)
-    page = await run_list(request.app[BACKEND].readers, plan, caller=request[CALLER].id, api_url=base)
+    readers, caller = request.app[BACKEND].readers, reader or request[CALLER].id
+    tags = tags_of_lists(request)
+    if tags and (now := await run_unchanged(readers, plan, caller=caller, api_url=base)) is not None:
+        tag = made_from(tags, basis(request, plan, now.revision, reader=caller, api_url=base))
+        if tag is not None:
+            return _not_modified(request, tag, now.positions)
+    page = await run_list(readers, plan, caller=caller, api_url=base)
     link = f"{base}/{entity.plural}"
     found: AnyPager = None
     if plan.paging.cursor is not None:
@@ -85,12 +102,19 @@ async def list_answer(request: web.Request, entity: Entity, listing: Listing) ->
         body = list_xml(entity, page.objects, plan.shape, found, link=link, root=root)
     else:
         body = list_json(entity, page.objects, found)
-    return read_answer(request, body, page.positions)
+    if page.revision is None:
+        return read_answer(request, body, page.positions)
+    if (tag := same_as(tags, body)) is not None:
+        return _not_modified(request, tag, page.positions)
+    tag = tag_of(basis(request, plan, page.revision, reader=caller, api_url=base), body)
+    return _tagged_answer(request, body, tag, page.positions)
 
 
-async def fetch_object(request: web.Request, plan: ObjectPlan, uid: str) -> Found | None:
-    """Fetch a planned object for the caller, all of it from one snapshot; None when there is none."""
-    caller, base = request[CALLER].id, api_url(request)
+async def fetch_object(
+    request: web.Request, plan: ObjectPlan, uid: str, *, reader: UserId | None = None
+) -> Found | None:
+    """Fetch a planned object for the caller or another reader, all of it from one snapshot; None when there is none."""
+    caller, base = reader or request[CALLER].id, api_url(request)
     async with request.app[BACKEND].readers.acquire() as conn:
         if not plan.children:
             return await run_object(conn, plan, uid, caller=caller, api_url=base)
@@ -112,17 +136,28 @@ def read_answer(request: web.Request, body: bytes, positions: Sequence[int] | No
 
     ``positions`` is the place in the log that the document reflects.
     """
-    tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-    headers = {"ETag": tag}
+    return _tagged_answer(request, body, f'"{hashlib.sha256(body).hexdigest()[:32]}"', positions)
+
+
+def _tagged_answer(request: web.Request, body: bytes, tag: str, positions: Sequence[int] | None) -> web.Response:
+    if matches(",".join(request.headers.getall("If-None-Match", ())), tag):
+        return _not_modified(request, tag, positions)
+    return answer(request, body, headers=_headers(request, tag, positions))
+
+
+def _not_modified(request: web.Request, tag: str, positions: Sequence[int] | None) -> web.Response:
+    return web.Response(status=304, headers=_headers(request, tag, positions))
+
+
+def _headers(request: web.Request, tag: str, positions: Sequence[int] | None) -> dict[str, str]:
+    headers = {"ETag": tag, "Vary": _VARY}
     if positions is not None:
         headers[CURSOR_HEADER] = cursor.encode(positions, request.app[BACKEND].store.id)
-    if matches(request.headers.get("If-None-Match"), tag):
-        return web.Response(status=304, headers=headers)
-    return answer(request, body, headers=headers)
+    return headers
 
 
 def matches(asked: str | None, tag: str) -> bool:
     """Tell whether an ``If-None-Match`` has this tag; compares weakly (RFC 9110 section 13.1.2)."""
-    if asked is None:
+    if not asked:
         return False
     return any(entry.strip().removeprefix("W/") in (tag, "*") for entry in asked.split(","))

@@ -96,10 +96,11 @@ class Scope:
 
 
 class Names:
-    """Gives names to rows, each a new one."""
+    """Gives names to rows, each a new one, and notes which collections a statement, or one beside it, looks into."""
 
     def __init__(self) -> None:
         self._last = 0
+        self.collections: set[str] = set()
 
     def next(self) -> str:
         """Give a name that is not in use in the statement."""
@@ -180,6 +181,7 @@ class Conditions:
     def _elements(self, found: Collection | Inlined, row: str, rest: tuple[str, ...], asked: Filter) -> str:
         """Ask that any element passes; without a further path, ask for the number of elements."""
         self.heavy = True
+        self._names.collections.add(found.name)
         inner = Scope(self._names.next(), self._names)
         if isinstance(found, Inlined):
             elements = SKELETONS.inlined_elements.format(owner=row, column=found.column, row=inner.row)

@@ -52,7 +52,8 @@ class Source(Struct, frozen=True):
     """Where a list's rows come from.
 
     ``rows`` is a named statement, ``args`` are its parameters. ``positions`` gives the place in the log that the answer
-    reflects, as bigint[]; ``total`` gives a cheaper count than counting, when there is one. ``search`` compiles
+    reflects, as bigint[]; ``total`` gives a cheaper count than counting, when there is one. ``revision`` gives a text
+    that is another one whenever the list could be, of a list that looks into these collections. ``search`` compiles
     ``queryString``. ``form`` is the least that suits the filters.
     """
 
@@ -62,6 +63,7 @@ class Source(Struct, frozen=True):
     order: tuple[Order, ...] = ()
     positions: Callable[[Arguments], str] | None = None
     total: Callable[[Arguments], str] | None = None
+    revision: Callable[[Arguments, frozenset[str]], str] | None = None
     search: Callable[[Conditions, Filter], str] | None = None
     form: Form = Form.FIRST_PAGE
 
@@ -76,9 +78,10 @@ class Resume(Struct, frozen=True):
 class ListPlan(Struct, frozen=True):
     """A compiled list: what to run, and how to lay out what comes back.
 
-    Each row has the shape's columns, then ``place``, ``total`` and ``positions``. There is always a row: of an empty
-    page one whose place is null. ``searches`` tells that words are looked up, which wants a plan made for these words.
-    ``resume`` is there for a page by cursor: it may have one row more than were asked for, which is the next page's.
+    Each row has the shape's columns, then ``place``, ``total``, ``positions`` and ``revision``. There is always a row:
+    of an empty page one whose place is null. ``searches`` tells that words are looked up, which wants a plan made for
+    these words. ``resume`` is there for a page by cursor: it may have one row more than were asked for, which is the
+    next page's. ``unchanged`` gives revision and positions alone; None where the list has no revision.
     """
 
     statement: Statement
@@ -88,6 +91,7 @@ class ListPlan(Struct, frozen=True):
     paging: Paging
     searches: bool
     resume: Resume | None
+    unchanged: Statement | None
 
 
 _EQUAL = Operator("eq", Test.EQUAL)
@@ -150,6 +154,7 @@ def plan_list(source: Source, query: Query, fields: tuple[Field, ...]) -> ListPl
         first=cut.first,
         total=total,
         positions=_positions(source, arguments),
+        revision=_revision(source, names, arguments),
         page=page,
     )
     return ListPlan(
@@ -160,7 +165,21 @@ def plan_list(source: Source, query: Query, fields: tuple[Field, ...]) -> ListPl
         paging=query.paging,
         searches=query.search is not None,
         resume=resume,
+        unchanged=_unchanged(source, names),
     )
+
+
+def _unchanged(source: Source, names: Names) -> Statement | None:
+    """Compile the question whether a list is the same as before; ``names`` have been through the list."""
+    if source.revision is None:
+        return None
+    arguments = Arguments(*source.args)
+    revision = _revision(source, names, arguments)
+    return statement(SKELETONS.unchanged.format(revision=revision, positions=_positions(source, arguments)), arguments)
+
+
+def _revision(source: Source, names: Names, arguments: Arguments) -> str:
+    return source.revision(arguments, frozenset(names.collections)) if source.revision is not None else "NULL::text"
 
 
 def _positions(source: Source, arguments: Arguments) -> str:

@@ -16,13 +16,22 @@ from convstore.http.query.shape import Children, Related, Row
 class Page(Struct, frozen=True):
     """A part of a list. ``total`` is None when all was asked for, or a page by cursor.
 
-    ``positions`` is the place in the log it reflects; ``next_cursor`` begins the next page, where there is one.
+    ``positions`` is the place in the log it reflects; ``revision`` is another one whenever the list could be, None when
+    nobody knows; ``next_cursor`` begins the next page, where there is one.
     """
 
     objects: list[Struct]
     total: int | None
     positions: Sequence[int] | None
+    revision: str | None
     next_cursor: str | None = None
+
+
+class Unchanged(Struct, frozen=True):
+    """What a list would be made of, without the list: see ``Page``."""
+
+    positions: Sequence[int] | None
+    revision: str
 
 
 class Found(Struct, frozen=True):
@@ -45,6 +54,15 @@ async def run_list(pool: Pool, plan: ListPlan, *, caller: str, api_url: str) -> 
             rows = await conn.fetch(plan.statement.sql, *plan.statement.bound(caller, api_url))
             ids = [row[plan.id] for row in _shown(plan, rows) if row["place"] is not None]
             return _page(plan, rows, await _related(conn, plan.children, ids, api_url), api_url)
+
+
+async def run_unchanged(pool: Pool, plan: ListPlan, *, caller: str, api_url: str) -> Unchanged | None:
+    """Ask by what a list is the same as before; None for one of which nobody knows."""
+    if plan.unchanged is None:
+        return None
+    row = await pool.fetchrow(plan.unchanged.sql, *plan.unchanged.bound(caller, api_url))
+    assert row is not None  # noqa: S101 - a statement without a table has one row
+    return Unchanged(positions=row["positions"], revision=row["revision"])
 
 
 async def run_object(conn: Conn, plan: ObjectPlan, uid: str, *, caller: str, api_url: str) -> "Found | None":
@@ -72,7 +90,13 @@ def _page(plan: ListPlan, rows: Sequence[asyncpg.Record], related: Related, api_
     next_cursor = None
     if plan.resume is not None and len(rows) > len(shown):
         next_cursor = keyset.encode(plan.resume.order, [shown[-1][column] for column in plan.resume.columns])
-    return Page(objects=objects, total=first["total"], positions=first["positions"], next_cursor=next_cursor)
+    return Page(
+        objects=objects,
+        total=first["total"],
+        positions=first["positions"],
+        revision=first["revision"],
+        next_cursor=next_cursor,
+    )
 
 
 def _shown(plan: ListPlan, rows: Sequence[asyncpg.Record]) -> Sequence[asyncpg.Record]:
@@ -86,7 +110,7 @@ async def _related(conn: Conn, children: Sequence[Children], ids: Iterable[str],
 
 
 async def _elements(conn: Conn, child: Children, ids: list[str], api_url: str) -> Mapping[str, list[Any]]:
-    rows: Sequence[Row] = await conn.fetch(child.sql, ids)
+    rows: Sequence[Row] = await conn.fetch(child.sql, ids, *child.args)
     related: Related = ()
     if child.children:
         own = list(dict.fromkeys(row[child.id] for row in rows if row[child.id] is not None))

@@ -160,13 +160,15 @@ class Selection:
 class Children(Struct, frozen=True):
     """A collection of all rows of a page: ``sql`` takes the rows' ids, and selects ``owner``'s id as its first column.
 
-    ``id`` is the column of the elements' own ids, where they have collections of their own in turn.
+    ``id`` is the column of the elements' own ids, where they have collections of their own in turn. ``args`` are what
+    ``sql`` takes beside the ids.
     """
 
     sql: str
     shape: Shape
     id: int
     children: "tuple[Children, ...]"
+    args: tuple[Any, ...] = ()
 
 
 def shape(
@@ -284,6 +286,7 @@ class _Maker:
         self.made.add_reference(self.name, present, inner, Member(inner=inner))
 
     def collection(self, found: Collection) -> None:
+        self.selection.names.collections.add(found.name)
         if self.steps and self.steps[0].name.lower() in COUNTING:
             first, self.steps = self.steps[0], self.steps[1:]
             index = self.selection.index(
@@ -316,7 +319,7 @@ class _Maker:
             key=found.key,
             order=found.order,
         )
-        return Children(sql=sql, shape=inner, id=own, children=tuple(selection.children))
+        return Children(sql=sql, shape=inner, id=own, children=tuple(selection.children), args=found.args)
 
     def inlined(self, found: Inlined) -> None:
         index = self.selection.index(f"{self.row}.{found.column}")

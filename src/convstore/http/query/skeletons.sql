@@ -4,12 +4,17 @@
 -- list --
 -- A page with its total and its place in the log: always a row, of an empty page one whose place is null.
 {hits}
--- The place in the log comes with the first row only.
+-- The place in the log, and by what the list is the same as before, come with the first row only.
 SELECT {shown} p.place, t.total,
-       CASE WHEN p.place IS NULL OR p.place = {first} THEN t.positions END AS positions
-  FROM (SELECT ({total}) AS total, ({positions}) AS positions) AS t
+       CASE WHEN p.place IS NULL OR p.place = {first} THEN t.positions END AS positions,
+       CASE WHEN p.place IS NULL OR p.place = {first} THEN t.revision END AS revision
+  FROM (SELECT ({total}) AS total, ({positions}) AS positions, ({revision}) AS revision) AS t
   LEFT JOIN ({page}) AS p ON true
  ORDER BY p.place
+
+-- unchanged --
+-- By what a list is the same as before, and its place in the log: without the list.
+SELECT ({revision}) AS revision, ({positions}) AS positions
 
 -- rows --
 -- What passes.
