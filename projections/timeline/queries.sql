@@ -5,6 +5,16 @@
 -- condition that is left_unread or left_unread_all. What has not changed since is taken from the inbox as it is now, so
 -- that a look at yesterday costs what changed since. version: what stands in search_v1 up to it was there by then.
 
+-- positions --
+-- The place in the log that such an answer reflects.
+--   $2 positions, by partition[]
+$2::bigint[]
+
+-- known --
+-- Whether a person ever had a copy of a conversation that is still there.
+--   $1 user_id
+SELECT EXISTS (SELECT FROM timeline_copy_v1 WHERE user_id = $1)
+
 -- own --
 -- The copies that the reader had, of conversations that he may see now too.
 --   $1 reader  $2 positions, by partition[]  $3 whether he may see all there is now
@@ -63,9 +73,13 @@ false
 -- What {2} is for ticket managers.
 c.message_type = 'TICKET'
 
+-- sees_all --
+-- What {2} is for a single conversation, of which the right is looked at by itself.
+true
+
 -- others --
 -- Conversations as they were, with the reader's own copies; who takes one must have looked at the reader's rights.
--- has_copy: whether he has one now. Where {2} is a condition on c.
+-- has_copy: whether he has one now.
 --   $1 reader  $2 positions, by partition[]
 SELECT c.conversation_id AS id,
        c.created,

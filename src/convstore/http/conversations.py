@@ -11,22 +11,28 @@ from importlib.resources import files
 from string import digits
 
 from aiohttp import web
-from msgspec import structs
 
 from convstore.domain import policy
+from convstore.domain.access import View
 from convstore.domain.commands import MarkRead
 from convstore.domain.types import MessageType
 from convstore.domain.uid import Uid, is_uid
-from convstore.errors import AccessDenied, ConversationNotFound
+from convstore.errors import AccessDenied, BadQuery, ConversationNotFound
+from convstore.http.as_of import list_past, object_past, past_of
 from convstore.http.commands import Wording, carry_out
 from convstore.http.errors import BAD_REQUEST, NOT_FOUND, Problem
 from convstore.http.keys import CALLER, FORMAT
 from convstore.http.negotiation import Format
 from convstore.http.query.compile import Arguments, Late
-from convstore.http.query.conversation import CONVERSATION, CONVERSATION_WITH_INTERNAL
+from convstore.http.query.conversation import (
+    CONVERSATION,
+    CONVERSATION_WITH_INTERNAL,
+    asks_for_tickets,
+    of_tickets,
+)
 from convstore.http.query.entities import Entity
 from convstore.http.query.fields import Field
-from convstore.http.query.filters import Filter, Test
+from convstore.http.query.filters import is_equal
 from convstore.http.query.listing import Form, ListPlan, ObjectPlan, Source, plan_list, plan_object
 from convstore.http.query.paging import Order
 from convstore.http.query.parameters import Query, parameters, read_fields
@@ -47,6 +53,7 @@ from convstore.sql import Statements
 _sql = Statements(files(__package__) / "conversations.sql")
 _inbox = load("inbox").queries
 _read_models = [load("inbox").id, load("thread").id]
+_with_search = [*_read_models, load("search").id]
 
 # What the inbox's indexes have of a row beside its order.
 _IN_INDEX = {("status",), ("priority",), ("assignee",), ("assignee", "id")}
@@ -67,6 +74,8 @@ async def list_conversations(request: web.Request) -> web.Response:
 
     A ticket manager who asks for tickets also finds those he has no copy of (contract section 9.1).
     """
+    if (past := await past_of(request)) is not None:
+        return await list_past(request, past)
     actor = request[CALLER].actor()
     listing = _planned_list(
         request.rel_url.raw_query_string,
@@ -79,10 +88,16 @@ async def list_conversations(request: web.Request) -> web.Response:
 
 async def get_conversation(request: web.Request) -> web.Response:
     """``GET /api/messageConversations/{uid}``: one conversation; ``markRead=true`` marks the caller's copy first."""
-    uid = _uid(request, _GET_ONE)
+    uid = path_uid(request, _GET_ONE)
     given = parameters(request.query.items())
     caller = request[CALLER]
     marking = given.get("markRead", [""])[0].lower() == "true"
+    if (past := await past_of(request)) is not None:
+        if marking:
+            raise BadQuery("Parameter markRead cannot be used with asOf")
+        return await object_past(
+            request, past, uid, read_fields(given) or EVERYTHING, view=View.OBJECT, wording=_GET_ONE
+        )
     if marking:
         command = MarkRead(conversation_id=uid, actor=caller.actor(), reader=caller.id)
         await carry_out(request, command, _GET_ONE)
@@ -96,10 +111,13 @@ async def get_conversation(request: web.Request) -> web.Response:
 
 async def get_property(request: web.Request) -> web.Response:
     """``GET /api/messageConversations/{uid}/{property}``: one property, its objects whole by default."""
-    uid = _uid(request, _GET_PROPERTY)
+    uid = path_uid(request, _GET_PROPERTY)
     # The placeholder is called after the row that deletes at the same path.
     name = request.match_info["userUid"]
     fields = read_fields(parameters(request.query.items())) or EVERYTHING
+    if (past := await past_of(request)) is not None and name in CONVERSATION.properties:
+        asked = (Field(name, children=fields),)
+        return await object_past(request, past, uid, asked, view=View.PROPERTY, wording=_GET_PROPERTY)
     plan = _planned_object((Field(name, children=fields),), with_internal=policy.sees_internal(request[CALLER].actor()))
     found = await _accessible(request, plan, uid, _GET_PROPERTY)
     if name not in CONVERSATION.properties:
@@ -134,7 +152,7 @@ async def _accessible(request: web.Request, plan: ObjectPlan, uid: Uid, wording:
     return found
 
 
-def _uid(request: web.Request, wording: Wording) -> Uid:
+def path_uid(request: web.Request, wording: Wording) -> Uid:
     """Give the uid of the path.
 
     Raises:
@@ -190,18 +208,9 @@ def _entity(*, with_internal: bool) -> Entity:
 
 
 def _list_source(query: Query, *, with_internal: bool, all_tickets: bool) -> tuple[Source, Query]:
-    """Say where a list comes from, one's own copies or all tickets, and what is still to be asked of it.
-
-    Filters on ``read`` are about one's own copies only, so such a list needs no others.
-    """
+    """Say where a list comes from, one's own copies or all tickets, and what is still to be asked of it."""
     suffix = "_all" if with_internal else ""
-    asked = _names(query)
-    tickets = (
-        all_tickets
-        and not query.any_filter
-        and any(_is(found, "messageType", "TICKET") for found in query.filters)
-        and ("read",) not in asked
-    )
+    tickets = all_tickets and asks_for_tickets(query)
     source = Source(
         entity=_entity(with_internal=with_internal),
         rows=_inbox["tickets_all" if tickets else f"own{suffix}"],
@@ -209,34 +218,20 @@ def _list_source(query: Query, *, with_internal: bool, all_tickets: bool) -> tup
         order=_NEWEST_FIRST,
         positions=_positions if query.search is None else _positions_with_search,
         total=None if tickets else _counter(query, suffix),
+        revision=_revision_of_log if tickets else partial(_revision, suffix),
         search=partial(search_condition, with_internal=with_internal),
         form=_form(query),
     )
-    if tickets:
-        rest = tuple(found for found in query.filters if not _is(found, "messageType", "TICKET"))
-        query = structs.replace(query, filters=rest)
-    return source, query
+    return source, of_tickets(query) if tickets else query
 
 
 def _form(query: Query) -> Form:
     """Say how a list is best found, by the indexes that the inbox has (projections/inbox/table.sql)."""
-    asked = _names(query)
-    of_one_type = any(found.path == ("messageType",) and _equal(found) for found in query.filters)
+    asked = query.filtered
+    of_one_type = any(found.path == ("messageType",) and is_equal(found) for found in query.filters)
     if ("followUp",) in asked or (("read",) in asked and not of_one_type):
         return Form.HITS
     return Form.IDS if asked & _IN_INDEX else Form.FIRST_PAGE
-
-
-def _names(query: Query) -> set[tuple[str, ...]]:
-    return {found.path for found in query.filters}
-
-
-def _equal(asked: Filter) -> bool:
-    return asked.operator.test is Test.EQUAL and not asked.operator.negated
-
-
-def _is(asked: Filter, name: str, value: str) -> bool:
-    return asked.path == (name,) and _equal(asked) and asked.value == value
 
 
 def _positions(arguments: Arguments) -> str:
@@ -244,7 +239,18 @@ def _positions(arguments: Arguments) -> str:
 
 
 def _positions_with_search(arguments: Arguments) -> str:
-    return _sql.positions.format(arguments.bind([*_read_models, load("search").id], "text[]"))
+    return _sql.positions.format(arguments.bind(_with_search, "text[]"))
+
+
+def _revision(suffix: str, arguments: Arguments, collections: frozenset[str]) -> str:
+    """Say by what a list of one's own copies is the same; what others do to their copies is not seen by one's own."""
+    if "userMessages" in collections:
+        return _revision_of_log(arguments, collections)
+    return _sql.revision_of_copies.format(_inbox[f"revision{suffix}"], arguments.bind(_with_search, "text[]"))
+
+
+def _revision_of_log(arguments: Arguments, _collections: frozenset[str]) -> str:
+    return _sql.revision_of_log.format(arguments.bind(_with_search, "text[]"))
 
 
 def _counter(query: Query, suffix: str) -> Callable[[Arguments], str] | None:
@@ -252,7 +258,7 @@ def _counter(query: Query, suffix: str) -> Callable[[Arguments], str] | None:
     if query.any_filter or query.search is not None or query.text:
         return None
     asked = {found.path: found for found in query.filters}
-    exact = all(_equal(found) for found in query.filters)
+    exact = all(is_equal(found) for found in query.filters)
     if not exact or len(asked) < len(query.filters) or not asked.keys() <= {("messageType",), ("read",)}:
         return None
     name = "total"

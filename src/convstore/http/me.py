@@ -6,9 +6,10 @@ from typing import Any
 
 from aiohttp import web
 
-from convstore.domain import policy
+from convstore.domain.access import View
 from convstore.http import markup
 from convstore.http.bodies import read_text
+from convstore.http.counts import counted
 from convstore.http.documents import object_json
 from convstore.http.errors import CONFLICT, NOT_FOUND, Problem
 from convstore.http.keys import BACKEND, CALLER, FORMAT
@@ -17,7 +18,7 @@ from convstore.http.nodes import answer, json_bytes, message_answer, web_message
 from convstore.http.query.directory import SQL, myself
 from convstore.http.query.listing import Source, plan_object
 from convstore.http.query.parameters import parameters, read_fields
-from convstore.http.reading import EVERYTHING, fetch_object, object_answer, read_answer
+from convstore.http.reading import CURSOR_HEADER, EVERYTHING, fetch_object, object_answer, read_answer
 
 Setting = str | bool
 
@@ -61,16 +62,17 @@ async def has_authority(request: web.Request) -> web.Response:
 
 async def dashboard(request: web.Request) -> web.Response:
     """``GET /api/me/dashboard``: the number on the mail icon, over all types of conversations."""
-    person = request[CALLER]
-    row = await request.app[BACKEND].readers.fetchrow(SQL.unread, person.id)
-    assert row is not None  # noqa: S101 - sums without groups are always one row
-    unread = row["with_internal"] if policy.sees_internal(person.actor()) else row["plain"]
-    counts = {"unreadMessageConversations": unread, "unreadInterpretations": 0}
+    said, positions = await counted(request, View.UNREAD)
+    counts = {"unreadMessageConversations": said.unread, "unreadInterpretations": 0}
     if request[FORMAT] is Format.JSON:
         body = object_json(counts)
     else:
         body = _document("dashboard", "".join(markup.element(name, str(count)) for name, count in counts.items()))
-    return answer(request, body, headers={"Cache-Control": "no-cache, no-store, max-age=0, must-revalidate"})
+    headers = {
+        "Cache-Control": "no-cache, no-store, max-age=0, must-revalidate",
+        CURSOR_HEADER: request.app[BACKEND].store.cursor(positions),
+    }
+    return answer(request, body, headers=headers)
 
 
 async def user_settings(request: web.Request) -> web.Response:

@@ -75,13 +75,6 @@ SELECT id, username, first_name, surname
  ORDER BY id = $1 DESC, uuid::text = lower($1) DESC
  LIMIT 1
 
--- unread --
--- How many conversations are unread for a person, of all types, without and with internal messages.
---   $1 person
-SELECT COALESCE(sum(n.unread), 0)::bigint AS plain, COALESCE(sum(n.unread_all), 0)::bigint AS with_internal
-  FROM inbox_count_v1 AS n
- WHERE n.user_id = $1
-
 -- setting --
 --   $1 name
 SELECT value

@@ -58,6 +58,33 @@ SELECT w.stream, e.version
             LIMIT 1
        ) AS e;
 
+-- positions_at --
+-- The last position of each partition that was recorded at or before an instant; 0 where there is none. Times run with
+-- positions, so it is found by halves, with a look at some thirty batches of a billion.
+--   $1 instant
+WITH RECURSIVE halved AS (
+    SELECT h.partition, 0::bigint AS low, h.position AS high
+      FROM head h
+     UNION ALL
+    SELECT s.partition,
+           CASE WHEN b.recorded_at <= $1 THEN b.last_position ELSE s.low END,
+           CASE WHEN b.recorded_at <= $1 THEN s.high ELSE b.first_position - 1 END
+      FROM halved s
+     CROSS JOIN LATERAL (
+               SELECT b.first_position, b.last_position, b.recorded_at
+                 FROM batch b
+                WHERE b.partition = s.partition
+                  AND b.last_position >= (s.low + s.high + 1) / 2
+                ORDER BY b.last_position
+                LIMIT 1
+           ) AS b
+     WHERE s.low < s.high
+)
+SELECT partition, low AS position
+  FROM halved
+ WHERE low = high
+ ORDER BY partition;
+
 -- heads --
 -- The last position of each partition.
 SELECT partition, position

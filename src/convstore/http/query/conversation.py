@@ -4,6 +4,10 @@ Two tables each: one for readers who see internal messages, one for all others. 
 and in nothing else.
 """
 
+from typing import Any
+
+from msgspec import Struct, structs
+
 from convstore.domain.types import MessageType, Priority, Status
 from convstore.http.query.entities import (
     Collection,
@@ -17,6 +21,8 @@ from convstore.http.query.entities import (
     Type,
     table,
 )
+from convstore.http.query.filters import asks_for
+from convstore.http.query.parameters import Query
 from convstore.projections import load
 
 # What anybody may learn about a person through a conversation, whatever is asked for (contract section 9.1).
@@ -70,7 +76,33 @@ def access() -> Constant:
     return Constant(name="access", value=dict.fromkeys(("manage", "write", "read", "update", "delete"), True))
 
 
-def _messages(suffix: str) -> Collection:
+def asks_for_tickets(query: Query) -> bool:
+    """Tell whether a list asks for tickets, so that ticket managers find those of others too (contract section 9.1).
+
+    Filters on ``read`` are about one's own copies only, so such a list needs no others.
+    """
+    return (
+        not query.any_filter
+        and any(asks_for(found, "messageType", "TICKET") for found in query.filters)
+        and ("read",) not in query.filtered
+    )
+
+
+def of_tickets(query: Query) -> Query:
+    """Give what is still to be asked where all rows are tickets."""
+    rest = tuple(found for found in query.filters if not asks_for(found, "messageType", "TICKET"))
+    return structs.replace(query, filters=rest)
+
+
+class Collections(Struct, frozen=True):
+    """Where the messages and the participants of conversations come from, and the parameters of both from $2 on."""
+
+    messages: str
+    participants: str
+    args: tuple[Any, ...] = ()
+
+
+def _messages(found: Collections) -> Collection:
     message = Entity(
         name="message",
         plural="messages",
@@ -90,13 +122,14 @@ def _messages(suffix: str) -> Collection:
         name="messages",
         item="message",
         target=message,
-        rows=load("thread").queries[f"messages{suffix}"],
+        rows=found.messages,
         key="conversation_id",
         order="version",
+        args=found.args,
     )
 
 
-def _participants(suffix: str) -> Collection:
+def _participants(found: Collections) -> Collection:
     copy = Entity(
         name="userMessage",
         plural="userMessages",
@@ -112,14 +145,16 @@ def _participants(suffix: str) -> Collection:
         name="userMessages",
         item="userMessage",
         target=copy,
-        rows=load("inbox").queries[f"participants{suffix}"],
+        rows=found.participants,
         key="conversation_id",
         order="user_id",
         default=(),
+        args=found.args,
     )
 
 
-def _conversation(suffix: str) -> Entity:
+def conversation(found: Collections) -> Entity:
+    """Make the table of a conversation's properties, with its messages and participants from these rows."""
     return Entity(
         name="messageConversation",
         plural="messageConversations",
@@ -175,8 +210,8 @@ def _conversation(suffix: str) -> Entity:
                 kind="Integer",
                 attribute=True,
             ),
-            _messages(suffix),
-            _participants(suffix),
+            _messages(found),
+            _participants(found),
             Scalar(
                 name="read",
                 # Asked for, it is about copies of one's own only, so that lists, badge and counts agree (section 9.1).
@@ -201,5 +236,11 @@ def _conversation(suffix: str) -> Entity:
     )
 
 
-CONVERSATION = _conversation("")
-CONVERSATION_WITH_INTERNAL = _conversation("_all")
+def _now(suffix: str) -> Entity:
+    return conversation(
+        Collections(load("thread").queries[f"messages{suffix}"], load("inbox").queries[f"participants{suffix}"])
+    )
+
+
+CONVERSATION = _now("")
+CONVERSATION_WITH_INTERNAL = _now("_all")

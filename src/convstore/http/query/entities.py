@@ -74,7 +74,8 @@ class Reference(Struct, frozen=True, kw_only=True):
 class Collection(Struct, frozen=True, kw_only=True):
     """Objects that belong to a row. ``rows`` is a named statement of theirs, ``key`` holds the id of the owner's row.
 
-    ``item`` is the XML element of one of them. An empty ``default`` shows all their properties.
+    ``item`` is the XML element of one of them. An empty ``default`` shows all their properties. ``args`` are the
+    statement's parameters from $2 on, which those of the owner's rows must agree with.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Collection(Struct, frozen=True, kw_only=True):
     order: str
     default: tuple[str, ...] = ("id",)
     persisted: bool = True
+    args: tuple[Any, ...] = ()
 
 
 class Inlined(Struct, frozen=True, kw_only=True):

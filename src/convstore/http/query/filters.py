@@ -88,6 +88,16 @@ def parse_filters(values: Sequence[str]) -> tuple[Filter, ...]:
     return tuple(_parse(text) for value in values for text in _split(value) if text.strip())
 
 
+def is_equal(asked: Filter) -> bool:
+    """Tell whether a filter asks for one value exactly."""
+    return asked.operator.test is Test.EQUAL and not asked.operator.negated
+
+
+def asks_for(asked: Filter, name: str, value: str) -> bool:
+    """Tell whether a filter asks that a property has exactly this value."""
+    return asked.path == (name,) and is_equal(asked) and asked.value == value
+
+
 def parse_list(value: str, operator: str) -> tuple[str, ...]:
     """Parse the value of an ``in`` operator: ``[a,b,c]``.
 

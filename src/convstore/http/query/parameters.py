@@ -27,6 +27,11 @@ class Query(Struct, frozen=True):
     search: Filter | None = None
     text: str = ""
 
+    @property
+    def filtered(self) -> set[tuple[str, ...]]:
+        """What the filters look at."""
+        return {found.path for found in self.filters}
+
 
 def parameters(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     """Gather the parameters of a request by name, each with all its values.

@@ -10,12 +10,14 @@ from convstore.projections import load
 SEARCHED = (("subject",), ("messages", "text"), ("messages", "sender", "displayName"))
 
 _search = load("search").queries
+_timeline = load("timeline").queries
 
 
-def search_condition(conditions: Conditions, asked: Filter, *, with_internal: bool) -> str:
+def search_condition(conditions: Conditions, asked: Filter, *, with_internal: bool, past: bool = False) -> str:
     """Give the condition that subject, any message's text or any sender's name passes the operator.
 
-    The usual operator, the beginnings of words, is answered by the index of words; a text without any words in it asks
+    ``past``: the rows are those of the timeline, and only texts that were there by then count; names are today's. The
+    usual operator, the beginnings of words, is answered by the index of words; a text without any words in it asks
     for nothing. The others look at the texts themselves.
     """
     if asked.operator.test is not Test.TOKENS or asked.operator.negated:
@@ -23,5 +25,6 @@ def search_condition(conditions: Conditions, asked: Filter, *, with_internal: bo
     prefixes = words.query_prefixes(asked.value)
     if not prefixes:
         return "true"
-    found = _search.found_all if with_internal else _search.found
+    texts = _timeline if past else _search
+    found = texts.found_all if with_internal else texts.found
     return conditions.written(found, words.tsquery(prefixes), "tsquery")
