@@ -14,11 +14,12 @@ SELECT (SELECT count(*) FROM snapshot) AS snapshots,
        (SELECT count(*) FROM projection_skip) AS skipped;
 
 -- checkpoints --
--- How many checkpoints these read models have.
+-- How many checkpoints of these read models have been at the end of the log.
 --   $1 projection[]
 SELECT count(*)
   FROM checkpoint
- WHERE projection = ANY ($1::text[]);
+ WHERE projection = ANY ($1::text[])
+   AND ready;
 
 -- skips --
 -- All that read models were ever told to leave out, oldest first.

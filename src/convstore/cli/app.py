@@ -20,6 +20,7 @@ from convstore.cli.explain import explain_
 from convstore.cli.history import history
 from convstore.cli.loop import run
 from convstore.cli.race import race
+from convstore.cli.rebuild import rebuild
 from convstore.cli.serve import serve
 from convstore.cli.status import status
 from convstore.config import DEFAULT_FILE, ENVIRONMENT_PREFIX, Settings, Where, check_file
@@ -51,6 +52,7 @@ app.command(projection.app)
 app.command(history)
 app.command(explain_, name="explain")
 app.command(race)
+app.command(rebuild)
 
 
 @app.command

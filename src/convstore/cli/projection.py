@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from convstore import overview
 from convstore.cli.connection import present_store
 from convstore.cli.loop import run
+from convstore.cli.verify import named
 from convstore.config import Where
 from convstore.database import SERVER_ROLE, Conn, connect
 from convstore.engine import ProjectionStatus, read_status
@@ -18,7 +19,7 @@ from convstore.engine.checkpoint import sql
 from convstore.engine.owner import is_gone
 from convstore.engine.skip import NotStoppedThere, skip
 from convstore.errors import ConfigError
-from convstore.projections import Projection, discover
+from convstore.projections import Projection
 
 app = cyclopts.App(name="projection", help="Let a read model that stands still go on.")
 
@@ -42,7 +43,7 @@ def resume(name: str, *, where: Where = Where()) -> None:  # noqa: B008 - frozen
     """
 
     async def work() -> bool:
-        projection = _named(name)
+        projection = named(name)
         async with present_store(where.dsn, where.data_dir) as dsn:
             conn = await connect(dsn, role=SERVER_ROLE, application="convstore projection")
             try:
@@ -91,7 +92,7 @@ def skip_event(
         raise ConfigError("Say why it may be left out: --reason.")
 
     async def work() -> bool:
-        projection = _named(name)
+        projection = named(name)
         async with present_store(where.dsn, where.data_dir) as dsn:
             conn = await connect(dsn, role=SERVER_ROLE, application="convstore projection")
             try:
@@ -136,19 +137,6 @@ def skips(*, where: Where = Where()) -> None:  # noqa: B008 - frozen
                 await conn.close()
 
     run(work())
-
-
-def _named(name: str) -> Projection:
-    """Find a read model by its name, with or without its version.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    for projection in discover():
-        if name in (projection.name, projection.id):
-            return projection
-    there = ", ".join(projection.id for projection in discover())
-    raise ConfigError(f"There is no read model {name}. There are: {there}.")
 
 
 async def _statuses(conn: Conn, projection: Projection) -> list[ProjectionStatus]:

@@ -1,7 +1,7 @@
 """``convstore verify``: is the log what was appended, and are the inboxes what the log says?"""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import cyclopts
@@ -68,7 +68,7 @@ def projections(names: tuple[str, ...] = (), /, *, where: Where = Where()) -> No
     names
         Read models to check, such as inbox; by default all.
     """
-    chosen = [_load(name) for name in names] or list(discover())
+    chosen = [named(name) for name in names] or list(discover())
 
     async def work() -> list[tuple[Projection, list[Difference]]]:
         async with store_dsn(where.dsn, where.data_dir) as dsn:
@@ -80,20 +80,30 @@ def projections(names: tuple[str, ...] = (), /, *, where: Where = Where()) -> No
 
     wrong = False
     for projection, differences in run(work()):
-        for it in differences:
-            what = f"{it.kind} ({', '.join(it.columns)})" if it.columns else it.kind
-            print(f"{it.table}: {it.key}: {what}")  # noqa: T201
-        print(f"{projection.id}: {f'{len(differences)} rows differ' if differences else 'rebuilt equals live'}")  # noqa: T201
+        report(projection, differences)
         wrong = wrong or bool(differences)
     if wrong:
         sys.exit(FAILED)
 
 
-def _load(name: str) -> Projection:
+def report(projection: Projection, differences: Sequence[Difference]) -> None:
+    """Print what differs of a read model, row by row, and the verdict."""
+    for each in differences:
+        print(f"{each.table}: {each.key}: {each.what}")  # noqa: T201
+    print(f"{projection.id}: {f'{len(differences)} rows differ' if differences else 'rebuilt equals live'}")  # noqa: T201
+
+
+def named(name: str) -> Projection:
+    """Find a read model by its name, with or without its version.
+
+    Raises:
+        ConfigError: there is none.
+    """
     for projection in discover():
-        if projection.name == name:
+        if name in (projection.name, projection.id):
             return projection
-    raise ConfigError(f"There is no read model {name}; there are {', '.join(each.name for each in discover())}.")
+    there = ", ".join(projection.id for projection in discover())
+    raise ConfigError(f"There is no read model {name}. There are: {there}.")
 
 
 def _verdict(findings: int) -> str:

@@ -33,6 +33,11 @@ class Difference(Struct, frozen=True):
     kind: Literal["missing", "extra", "differs"]
     columns: tuple[str, ...] = ()
 
+    @property
+    def what(self) -> str:
+        """What is wrong with the row, in words."""
+        return f"{self.kind} ({', '.join(self.columns)})" if self.columns else self.kind
+
 
 class NoCheckpoint(ConvstoreError):
     """A read model has no tables in this database: run 'convstore rebuild'."""

@@ -37,6 +37,9 @@ _ACCEPTABLE = web.RequestKey("acceptable", bool)
 # A request id of the client's that may stand in our log and be given back.
 _SANE_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,64}")
 
+# What can be answered while read models of this release are still being built: how it stands, and what there is.
+_ALWAYS_SERVED = frozenset({"", "docs", "docs/{file}", "health", "metrics", "openapi.json", "ping"})
+
 log = structlog.get_logger()
 
 
@@ -138,6 +141,8 @@ async def _dispatch(request: web.Request) -> web.StreamResponse:
         return file
     if route is None:
         raise Problem(HTTPStatus.NOT_FOUND, "There is nothing at this path", "E1005")
+    if found.api and not route.public and not route.for_consumers and route.path not in _ALWAYS_SERVED:
+        request.app[BACKEND].engine.check_ready()
     if route.documents and not request[_ACCEPTABLE]:
         raise Problem(HTTPStatus.NOT_ACCEPTABLE, "Only application/json and application/xml can be given")
     check_percent_encoded(request.rel_url.raw_path)

@@ -48,7 +48,7 @@ class Readiness:
         self._asked_at = 0.0
 
     async def look(self) -> bool:
-        """Tell whether the store can be reached and has every read model that the API serves from."""
+        """Tell whether the store can be reached, and every read model that the API serves from is built."""
         age = time.monotonic() - self._asked_at
         if self._answer is None or age >= (_REMEMBER if self._answer.done() else _ABANDON):
             age = 0.0
@@ -77,7 +77,7 @@ class Readiness:
             return False
         wanted = len(self._names) * self._backend.store.partitions
         if there != wanted:
-            log.warning("server.not_ready", checkpoints=there, wanted=wanted)
+            log.warning("server.not_ready", error="read models are still being built", built=there, wanted=wanted)
         return bool(there == wanted)
 
 
