@@ -71,6 +71,10 @@ def with_access(kind: Kind, message_type: MessageType, ok: int) -> int:
     return only(*allowed)(kind, message_type, ok)
 
 
+def with_access_or_removed(kind: Kind, message_type: MessageType, ok: int) -> int:
+    return ok if kind is Kind.REMOVED else with_access(kind, message_type, ok)
+
+
 def internally(kind: Kind, message_type: MessageType, ok: int) -> int:
     managers = only(Kind.SUPERUSER, Kind.MANAGER)(kind, message_type, ok)
     return managers if managers != ok else with_access(kind, message_type, ok)
@@ -142,6 +146,9 @@ ROWS = (
     Row("GET", f"{C}/events/stream", anybody, query="?closeAfter=0"),
     Row("GET", f"{C}/events/stream", superusers, query="?closeAfter=0&types=history-viewed"),
     Row("GET", f"{C}/{{uid}}/history", with_access),
+    Row("GET", f"{C}/{{uid}}/explanation", with_access_or_removed),
+    Row("GET", f"{C}/{{uid}}/explanation", with_access, query="?at=2026-01-01"),
+    Row("GET", f"{C}/{{uid}}/explanation", superusers, query=f"?user={SUPPORT}"),
     Row("GET", f"{C}/{{uid}}", with_access),
     Row("GET", f"{C}/{{uid}}", with_access, query="?markRead=true"),
     Row("GET", f"{C}/{{uid}}", with_access, query="?fields=messages[*],userMessages[*]"),

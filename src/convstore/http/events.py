@@ -95,9 +95,7 @@ async def follow(request: web.Request) -> web.StreamResponse:
     """
     backend = request.app[BACKEND]
     choice = choice_of(request)
-    close_after = whole_number(request, "closeAfter", 0)
-    if not 0 <= close_after <= LONGEST:
-        raise bad_value("closeAfter", str(close_after), f"It should be from 1 to {LONGEST}, in seconds")
+    close_after = _close_after(request)
     hub = request.app[HUB]
     positions = await positions_after(request, request.headers.get("Last-Event-ID"))
 
@@ -114,7 +112,7 @@ async def follow(request: web.Request) -> web.StreamResponse:
             # An inbox is read as far as the read model has come.
             stack.enter_context(backend.engine.advanced.telling(follower.woken.fire))
         source = _Feed(follower, backend)
-        return await stream(request, source, check=check, pace=Pace(close_after=close_after or None))
+        return await stream(request, source, check=check, pace=Pace(close_after=close_after))
 
 
 def choice_of(request: web.Request) -> Choice:
@@ -149,6 +147,15 @@ async def positions_after(request: web.Request, cursor: str | None = None) -> tu
         async with backend.readers.acquire() as conn:
             return tuple(await read.heads(conn))
     return backend.store.positions(text) if text else (0,) * backend.store.partitions
+
+
+def _close_after(request: web.Request) -> int | None:
+    if not request.query.get("closeAfter"):
+        return None
+    seconds = whole_number(request, "closeAfter", 0)
+    if not 0 <= seconds <= LONGEST:
+        raise bad_value("closeAfter", str(seconds), f"It should be from 0 to {LONGEST}, in seconds")
+    return seconds
 
 
 async def _page(request: web.Request, form: Form) -> web.Response:

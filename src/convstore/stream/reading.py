@@ -38,7 +38,7 @@ _PAGE_OF_STREAM: Final = _sql.page_of_stream.format(_CHOSEN, _sql.gone)
 class Page(Struct, frozen=True, kw_only=True):
     """Some events, as they were recorded, each partition in order. ``reached``: everything up to there was looked at.
 
-    ``bounds``: how far the log could be read at the time. When they are equal, there was no more.
+    ``bounds``: how far the log could be read at the time.
     """
 
     events: Sequence[Given]
@@ -48,7 +48,7 @@ class Page(Struct, frozen=True, kw_only=True):
     @property
     def more(self) -> bool:
         """Whether there may be more to read at once."""
-        return self.reached != self.bounds
+        return any(map(int.__lt__, self.reached, self.bounds))
 
 
 async def read_bounds(conn: Conn, choice: Choice) -> tuple[int, ...]:

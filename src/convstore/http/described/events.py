@@ -90,9 +90,9 @@ STREAM = Operation(
         ),
         query(
             "closeAfter",
-            {"type": "integer", "minimum": 0, "maximum": LONGEST, "default": 0},
-            "End after so many seconds, or as soon as something was given and there is no more for the moment; "
-            "0: go on. For proxies that hold an answer back until it ends.",
+            {"type": "integer", "minimum": 0, "maximum": LONGEST},
+            "End after so many seconds, or as soon as something was given and there is no more for the moment. For "
+            "proxies that hold an answer back until it ends.",
         ),
         *CHOSEN,
     ),
