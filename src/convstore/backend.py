@@ -4,6 +4,7 @@ from msgspec import Struct
 
 from convstore.config import Settings
 from convstore.database import Pool
+from convstore.delivery.service import Delivery
 from convstore.directory import Directory
 from convstore.engine import Engine
 from convstore.files.service import Files
@@ -20,3 +21,4 @@ class Backend(Struct, frozen=True, kw_only=True):
     directory: Directory
     files: Files
     settings: Settings
+    delivery: Delivery | None = None

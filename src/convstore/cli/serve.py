@@ -21,6 +21,7 @@ from convstore.backend import Backend
 from convstore.cli.loop import run
 from convstore.config import Settings
 from convstore.database import SERVER_ROLE, connect, open_pool, open_readers
+from convstore.delivery.service import Delivery, forget_channels_off
 from convstore.directory import Directory
 from convstore.embedded import Cluster
 from convstore.engine import Engine
@@ -98,6 +99,7 @@ async def _serve(settings: Settings, *, with_demo: bool, demo_anywhere: bool, mi
             await _refuse_demo(dsn, settings.host)
         if with_demo:
             await _load_demo(dsn, settings)
+        await forget_channels_off(dsn, settings)
         listener = _listen(settings)
         stack.callback(listener.close)
         _check_metrics_ports(settings)
@@ -195,6 +197,7 @@ async def _backend(dsn: str, settings: Settings) -> AsyncIterator[Backend]:
             directory=directory,
             files=files,
             settings=settings,
+            delivery=Delivery(dsn, store, directory, engine, settings),
         )
 
 
@@ -228,7 +231,10 @@ async def _work(settings: Settings, dsn: str, listener: socket.socket, stop: asy
         await runner.setup()
         local = web.AppRunner(make_local_app(app), access_log=None)
         sweeper = asyncio.create_task(keep_sweeping(backend.files))
+        assert backend.delivery is not None  # noqa: S101 - made above
         try:
+            # Before the first request: from then on every message is delivered.
+            await backend.delivery.start()
             await _open_metrics(local, settings, worker)
             site = web.SockSite(runner, listener, backlog=1024)
             await site.start()
@@ -243,6 +249,7 @@ async def _work(settings: Settings, dsn: str, listener: socket.socket, stop: asy
         finally:
             await runner.cleanup()
             await local.cleanup()
+            await backend.delivery.stop()
             sweeper.cancel()
             await asyncio.gather(sweeper, return_exceptions=True)
 

@@ -1,0 +1,332 @@
+"""Sends what is due by one channel, and writes down what became of each.
+
+A row is marked ``sending`` before anything is said to a mail server, and its outcome is written as soon as it is known.
+So a process that dies leaves a trace of exactly what may have been sent: that is sent once more under the same
+Message-ID, and nothing else ever is.
+"""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Final, Protocol
+
+import structlog
+from msgspec import Struct
+
+from convstore.database import Conn, Pool
+from convstore.delivery.leader import Lead, sql
+from convstore.delivery.letter import Letter, Letters, Reader, Row, read_people
+from convstore.delivery.verdict import Deferred, NotSent, Skipped, State, Unavailable
+from convstore.directory import Directory
+from convstore.domain.uid import UserId
+from convstore.engine.faults import LeaseLost, described, is_transient
+from convstore.log.store import Store
+
+log = structlog.get_logger(__name__)
+
+_LONGEST_PAUSE: Final = 3_600.0
+# A mail server that is away is asked again after so many seconds at most.
+_LONGEST_REST: Final = 300.0
+_FIRST_REST: Final = 1.0
+# Taken at once: enough to keep the connections busy, few enough that a crash leaves little in doubt.
+_CHUNK: Final = 20
+# Rows that others made due (a retry by hand) are seen after so many seconds.
+_LOOK: Final = 1.0
+_FIRST_PAUSE: Final = 0.05
+
+
+class Channel(Protocol):
+    """A way to people: a mail server, an SMS gateway. ``connections``: how many may be sent at once."""
+
+    name: str
+    setting: str
+    connections: int
+    rate: float
+
+    async def send(self, worker: int, row: Row, letter: Letter, reader: Reader) -> None:
+        """Send one; ``worker`` counts from 0, each has a connection of his own.
+
+        Raises:
+            NotSent: it was not; the kind says what to do with it.
+        """
+
+    async def rest(self) -> None:
+        """Give connections up that are not needed for a while."""
+
+
+class Patience(Struct, frozen=True):
+    """How long it is tried, in seconds: the first pause, and until when after it was first to be sent."""
+
+    first_pause: float
+    give_up: float
+
+    def pause(self, attempts: int) -> float:
+        """Give the pause after so many attempts: longer each time, and not the same for all."""
+        pause = min(self.first_pause * 2.0 ** min(attempts - 1, 30), _LONGEST_PAUSE)
+        return pause * random.uniform(0.75, 1.25)  # noqa: S311 - no secret
+
+
+class _Result(Struct, frozen=True):
+    """What became of one; ``pause``: the seconds until it is due again."""
+
+    row: Row
+    state: State
+    reason: str | None = None
+    pause: float = 0.0
+    untried: bool = False
+
+
+class Sender:
+    """The sending of one channel, as long as this process leads it. ``counted``: outcomes since the start."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        store: Store,
+        directory: Directory,
+        lead: Lead,
+        *,
+        channel: Channel,
+        patience: Patience,
+        counted: Counter[str],
+    ) -> None:
+        self._pool = pool
+        self._store = store
+        self._directory = directory
+        self._lead = lead
+        self._channel = channel
+        self._patience = patience
+        self._counted = counted
+        self._letters = Letters()
+        self._results: list[_Result] = []
+        self._some = asyncio.Event()
+        self._all_written = asyncio.Event()
+        self._all_written.set()
+        self._end = asyncio.Event()
+        self._more = asyncio.Event()
+        self._next_turn = 0.0
+        # While the mail server takes nothing: why, and for how long it is left alone.
+        self._rest = 0.0
+        self._trouble: str | None = None
+        # Whether the database may say that it takes nothing: the leader before may have died in trouble.
+        self._noted = True
+
+    def wake(self) -> None:
+        """Say that there may be more to send."""
+        self._more.set()
+
+    def finish(self) -> None:
+        """Ask to end after what is in hand."""
+        self._end.set()
+        self._more.set()
+
+    async def run(self) -> None:
+        """Send until ``finish`` is called.
+
+        Raises:
+            LeaseLost: another process leads the channel now.
+        """
+        writer = asyncio.create_task(self._write(), name="record deliveries")
+        try:
+            while not self._end.is_set():
+                self._more.clear()
+                rows = await self._claim()
+                if rows:
+                    await self._send_all(rows)
+                else:
+                    await self._channel.rest()
+                    await self._wait(await self._idle())
+                if self._trouble is not None:
+                    await self._wait(self._rest)
+            await self._all_written.wait()
+        finally:
+            writer.cancel()
+            await asyncio.gather(writer, return_exceptions=True)
+            await self._channel.rest()
+
+    async def _claim(self) -> list[Row]:
+        size = max(_CHUNK, 4 * self._channel.connections)
+        rows = await self._pool.fetch(sql.claim, self._channel.name, self._lead.epoch, size)
+        return [Row(**row) for row in rows]
+
+    async def _idle(self) -> float:
+        seconds = await self._pool.fetchval(sql.next_due, self._channel.name)
+        return _LOOK if seconds is None else min(max(seconds, 0.0), _LOOK)
+
+    async def _wait(self, seconds: float) -> None:
+        """Wait until there is more, at most so long; while the mail server rests, until it is asked again."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for((self._end if self._trouble is not None else self._more).wait(), seconds)
+
+    async def _send_all(self, rows: Sequence[Row]) -> None:
+        """Send some at once, and come back when all of them are written down."""
+        started = time.monotonic()
+        before = self._counted.copy()
+        async with self._pool.acquire() as conn:
+            jobs = iter(await self._prepare(conn, rows))
+        self._trouble = None
+        try:
+            async with asyncio.TaskGroup() as group:
+                for worker in range(min(self._channel.connections, len(rows))):
+                    group.create_task(self._work(worker, jobs))
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        await self._all_written.wait()
+        await self._tell_trouble()
+        outcomes = {name: number for name, number in (self._counted - before).items() if number}
+        log.info(
+            "delivery.sent", channel=self._channel.name, took_ms=round((time.monotonic() - started) * 1000), **outcomes
+        )
+
+    async def _prepare(self, conn: Conn, rows: Sequence[Row]) -> list[tuple[Row, Letter, Reader]]:
+        """Give what is to be sent, with all that it takes; what is not to be sent any more is written down as such."""
+        by_partition: defaultdict[int, list[Row]] = defaultdict(list)
+        for row in rows:
+            by_partition[row.partition].append(row)
+        people = await read_people(conn, {row.user_id for row in rows}, self._channel.setting)
+        states = await self._store.states({row.conversation_id for row in rows})
+        managers = await self._directory.ticket_managers()
+        jobs = []
+        for partition, here in by_partition.items():
+            letters = await self._letters.read(conn, partition, {row.place for row in here})
+            for row in here:
+                letter, reader = letters[row.place], people.get(row.user_id)
+                state = states.get(row.conversation_id)
+                there = state is not None and row.user_id in state.roster
+                try:
+                    reader = _still_to_be_sent(row, letter, reader, managers, there=there)
+                except Skipped as why:
+                    self._note(_Result(row, State.SKIPPED, why.reason))
+                    continue
+                if row.age > self._patience.give_up:
+                    self._note(_Result(row, State.EXPIRED, "too old"))
+                    continue
+                jobs.append((row, letter, reader))
+        return jobs
+
+    async def _work(self, worker: int, jobs: Iterator[tuple[Row, Letter, Reader]]) -> None:
+        """Send one after another, until there are no more; give back what is not sent after all."""
+        for row, letter, reader in jobs:
+            if self._end.is_set() or self._trouble is not None:
+                self._note(_Result(row, State.WAITING, self._trouble, untried=True))
+                continue
+            await self._turn()
+            if not self._lead.held:
+                raise LeaseLost(f"{self._lead.channel}, epoch {self._lead.epoch}")
+            self._note(await self._send(worker, row, letter, reader))
+
+    async def _send(self, worker: int, row: Row, letter: Letter, reader: Reader) -> _Result:
+        try:
+            await self._channel.send(worker, row, letter, reader)
+        except NotSent as why:
+            return self._judge(row, why)
+        except Exception as error:  # noqa: BLE001 - one that cannot be written must not hold up everybody else's
+            log.error("delivery.defect", channel=self._channel.name, message=row.message_id, error=described(error))  # noqa: TRY400 - a traceback quotes texts
+            return _Result(row, State.FAILED, "defect")
+        return _Result(row, State.SENT)
+
+    def _judge(self, row: Row, why: NotSent) -> _Result:
+        match why:
+            case Skipped():
+                return _Result(row, State.SKIPPED, why.reason)
+            case Unavailable():
+                self._trouble = why.reason
+                return _Result(row, State.WAITING, why.reason, untried=True)
+            case Deferred():
+                pause = self._patience.pause(row.attempts) if why.after is None else why.after
+                if row.age + pause > self._patience.give_up:
+                    return _Result(row, State.EXPIRED, why.reason)
+                return _Result(row, State.WAITING, why.reason, pause)
+            case _:
+                return _Result(row, State.FAILED, why.reason)
+
+    async def _turn(self) -> None:
+        """Wait for this one's turn, so that there are no more a second than there may be."""
+        now = time.monotonic()
+        turn = max(self._next_turn, now)
+        self._next_turn = turn + 1 / self._channel.rate
+        await asyncio.sleep(turn - now)
+
+    async def _tell_trouble(self) -> None:
+        """Write down that the mail server takes nothing, or takes mails again."""
+        if self._trouble is None and not self._noted:
+            return
+        if self._trouble is None:
+            if self._rest:
+                log.info("delivery.available", channel=self._channel.name)
+            self._rest = 0.0
+        else:
+            # Twice as long each time; but the first time no longer than one mail would be put off.
+            first = min(_FIRST_REST, self._patience.first_pause)
+            self._rest = min(max(2 * self._rest, first), _LONGEST_REST)
+            log.warning("delivery.unavailable", channel=self._channel.name, reason=self._trouble, pause=self._rest)
+            await self._channel.rest()
+        await self._pool.execute(sql.note_trouble, self._channel.name, self._lead.epoch, self._trouble, self._rest)
+        self._noted = self._trouble is not None
+
+    def _note(self, result: _Result) -> None:
+        self._counted[result.state if not result.untried else "untried"] += 1
+        self._results.append(result)
+        self._all_written.clear()
+        self._some.set()
+
+    async def _write(self) -> None:
+        """Write outcomes down as they come, many at once when they come fast; as often as it takes."""
+        pause = _FIRST_PAUSE
+        while True:
+            await self._some.wait()
+            self._some.clear()
+            results, self._results = self._results, []
+            while True:
+                try:
+                    await self._record(results)
+                    pause = _FIRST_PAUSE
+                    break
+                except Exception as error:
+                    if not is_transient(error):
+                        raise
+                    # What was sent must be known: otherwise it would be sent again.
+                    log.warning("delivery.not_recorded", channel=self._channel.name, error=described(error))
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, _LONGEST_REST)
+            if not self._results:
+                self._all_written.set()
+
+    async def _record(self, results: Sequence[_Result]) -> None:
+        await self._pool.execute(
+            sql.record,
+            self._channel.name,
+            self._lead.epoch,
+            [result.row.partition for result in results],
+            [result.row.conversation_id for result in results],
+            [result.row.user_id for result in results],
+            [result.row.version for result in results],
+            [result.state for result in results],
+            [result.reason for result in results],
+            [result.pause for result in results],
+            [result.untried for result in results],
+        )
+
+
+def _still_to_be_sent(
+    row: Row, letter: Letter, reader: Reader | None, managers: frozenset[UserId], *, there: bool
+) -> Reader:
+    """Look again, now that it is sent: much may have happened since the message was posted.
+
+    Raises:
+        Skipped: he is not to get it any more.
+    """
+    if reader is None:
+        raise Skipped("no account")
+    if reader.disabled:
+        raise Skipped("account closed")
+    if not there:
+        raise Skipped("not in the conversation")
+    if not (row.forced or reader.wants):
+        raise Skipped("switched off")
+    if letter.internal and reader.id not in managers:
+        raise Skipped("internal")
+    return reader

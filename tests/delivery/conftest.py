@@ -1,0 +1,33 @@
+"""A mail server, a store whose people want mails, and a server process that delivers to them."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from mailroom import WRITER, Process, add_people, mailing, process
+from post import Post, post_office
+
+from convstore.database import Pool
+from convstore.domain.uid import UserId
+from seeding import people
+
+
+@pytest.fixture
+async def post() -> AsyncIterator[Post]:
+    async with post_office() as post:
+        yield post
+
+
+@pytest.fixture
+async def staff(pool: Pool) -> tuple[UserId, ...]:
+    """Give five people who want mails, beside the writer, who does not."""
+    staff = people(5)
+    await add_people(pool, staff)
+    await add_people(pool, [WRITER], wanting=())
+    return staff
+
+
+@pytest.fixture
+async def room(dsn: str, staff: tuple[UserId, ...], post: Post, tmp_path: Path) -> AsyncIterator[Process]:
+    async with process(dsn, mailing(post), tmp_path) as room:
+        yield room
