@@ -38,6 +38,11 @@ def questions(uid: Uid, kind: str, message: Uid, instant: str) -> Sequence[Quest
     one = f"messageConversations/{uid}"
     mine = f"filter=id:eq:{uid}"
     return (
+        # What happened, and why.
+        Question(f"{one}/history"),
+        Question(f"{one}/history?after=1&pageSize=1", tells=False),
+        Question(f"{one}/explanation"),
+        Question(f"{one}/explanation?message={message}"),
         # Lists.
         listed("fields=*"),
         listed(whole),

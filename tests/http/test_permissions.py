@@ -148,7 +148,7 @@ ROWS = (
     Row("GET", f"{C}/{{uid}}/history", with_access),
     Row("GET", f"{C}/{{uid}}/explanation", with_access_or_removed),
     Row("GET", f"{C}/{{uid}}/explanation", with_access, query="?at=2026-01-01"),
-    Row("GET", f"{C}/{{uid}}/explanation", superusers, query=f"?user={SUPPORT}"),
+    Row("GET", f"{C}/{{uid}}/explanation", for_the_other, query=f"?user={CLERK}"),
     Row("GET", f"{C}/{{uid}}", with_access),
     Row("GET", f"{C}/{{uid}}", with_access, query="?markRead=true"),
     Row("GET", f"{C}/{{uid}}", with_access, query="?fields=messages[*],userMessages[*]"),

@@ -66,7 +66,8 @@ class Copy(Struct):
             if old is None or before.is_unread(self.person, with_internal=self.with_internal):
                 self.settled = seen
             self._forget_unread()
-        elif self._makes_unread(before, seen):
+        # What says how far he has read takes reasons away, and is none.
+        elif seen is not self.read_up_to and self._makes_unread(before, seen):
             self.unread.append(seen)
             if len(self.unread) > _REASONS:
                 del self.unread[0]

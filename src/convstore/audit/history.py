@@ -71,7 +71,7 @@ class Entry(Struct, frozen=True, omit_defaults=True, rename="camel", kw_only=Tru
     time: datetime
     words: str
     actor: Who | None = None
-    change: Change = Change()
+    change: Change | None = None
     version: int = 0
     partition: int | None = None
     position: int = 0
@@ -127,7 +127,7 @@ def _who(person: UserId | None, names: Names) -> Who | None:
     return None if person is None else who(person, names)
 
 
-def _change(event: LoggedEvent, names: Names, *, everything: bool) -> Change:  # noqa: C901, PLR0911 - one case each, flat
+def _change(event: LoggedEvent, names: Names, *, everything: bool) -> Change | None:  # noqa: C901, PLR0911 - one case each, flat
     match event:
         case ParticipantsAdded(participants=people):
             return Change(people=[who(person, names) for person in people])
@@ -154,6 +154,6 @@ def _change(event: LoggedEvent, names: Names, *, everything: bool) -> Change:  #
         case AssigneeCleared():
             return Change(property="assignee", old=who(event.previous, names))
         case ConversationStarted() | ConversationDeleted() | Access():
-            return Change()
+            return None
         case _:
             assert_never(event)
