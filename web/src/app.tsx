@@ -164,6 +164,24 @@ function Desk({ me, onLanguage, onSignOut }: { me: Me; onLanguage(): void; onSig
     return () => document.removeEventListener("keydown", listen);
   });
 
+  // In the header; where there is no room for it, under the folders.
+  const account = (
+    <>
+      <span class="me" title={t("signedInAs", { name: me.displayName })}>
+        <span class="unseen">{t("signedInAs", { name: "" })}</span>
+        <Words>{me.displayName}</Words>
+      </span>
+      <button type="button" class="quiet" onClick={() => setHelp(true)}>
+        <Icon name="keys" />
+        <span class="unseen">{t("keys")}</span>
+      </button>
+      <Languages onChange={onLanguage} />
+      <button type="button" class="quiet" onClick={() => void onSignOut()}>
+        {t("signOut")}
+      </button>
+    </>
+  );
+
   return (
     <div class={detail ? "desk detail" : "desk"}>
       <a
@@ -182,30 +200,24 @@ function Desk({ me, onLanguage, onSignOut }: { me: Me; onLanguage(): void; onSig
           <span class="unseen">{t("menu")}</span>
         </button>
         <h1>{t("app")}</h1>
-        <span class="me" title={t("signedInAs", { name: me.displayName })}>
-          <span class="unseen">{t("signedInAs", { name: "" })}</span>
-          <Words>{me.displayName}</Words>
-        </span>
-        <button type="button" class="quiet wide" onClick={() => setHelp(true)}>
-          <Icon name="keys" />
-          <span class="unseen">{t("keys")}</span>
-        </button>
-        <Languages onChange={onLanguage} />
-        <button type="button" class="quiet" onClick={() => void onSignOut()}>
-          {t("signOut")}
-        </button>
+        <a class="button main small narrow" href={write({ ...route, writing: true })}>
+          <Icon name="write" />
+          {t("write")}
+        </a>
+        <div class="account wide">{account}</div>
       </header>
       {(!online || inbox.failing) && (
         <p class="banner" role="status">
           {t(online ? "failing" : "offline")}
         </p>
       )}
-      <nav id="folders" class={menu ? "open" : ""} aria-label={t("menu")}>
+      <nav id="folders" class={menu ? "open" : ""} aria-label={t("folders")}>
         <a class="button main compose" href={write({ ...route, writing: true })} onClick={() => setMenu(false)}>
           <Icon name="write" />
           {t("write")}
         </a>
         <Folders me={me} current={route.folder} counts={inbox.counts} onChosen={() => setMenu(false)} />
+        <div class="account narrow">{account}</div>
       </nav>
       <main>
         <List route={route} inbox={inbox} search={search} />

@@ -191,7 +191,7 @@ function addressed(to: readonly Recipient[]) {
 
 /** People, groups and units by a part of their names; what cannot be looked up is left out, unless nothing can. */
 export async function findRecipients(text: string, signal: AbortSignal): Promise<Recipient[]> {
-  const named = { fields: "id,displayName", pageSize: 8 };
+  const named = { fields: "id,displayName", pageSize: 5 };
   const found = await Promise.allSettled([
     findPeople("userLookup", text, signal),
     call<{ userGroups: Person[] }>("userGroups", { query: { ...named, filter: `displayName:token:${text}` }, signal }).then(
@@ -208,5 +208,5 @@ export async function findRecipients(text: string, signal: AbortSignal): Promise
 
 export async function findPeople(path: string, text: string, signal: AbortSignal): Promise<Recipient[]> {
   const answer = await call<{ users: Person[] }>(path, { query: { query: text }, signal });
-  return answer.body.users.slice(0, 8).map(({ id, displayName }) => ({ id, displayName, kind: "user" }));
+  return answer.body.users.slice(0, 7).map(({ id, displayName }) => ({ id, displayName, kind: "user" }));
 }

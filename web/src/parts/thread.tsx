@@ -84,7 +84,7 @@ export function Thread({ me, uid, back, tick, reply, onChange, onLeft }: Props) 
           <div class="actions" role="group" aria-label={t("actions")}>
             <button type="button" class="quiet small" aria-pressed={thread.followUp} onClick={follow}>
               <Icon name="followup" />
-              {t(thread.followUp ? "unfollow" : "follow")}
+              {t("follow")}
             </button>
             <button type="button" class="quiet small" onClick={unread}>
               {t("markUnread")}
@@ -146,7 +146,7 @@ function Messages({ me, thread }: { me: Me; thread: Conversation }) {
   const hidden = all ? 0 : Math.max(0, thread.messages.length - LATEST);
   // One begins to read at what is newest.
   useEffect(() => {
-    if (thread.messages.length > 2) list.current?.querySelector("article:last-of-type")?.scrollIntoView({ block: "nearest" });
+    if (thread.messages.length > 4) list.current?.querySelector("article:last-of-type")?.scrollIntoView({ block: "nearest" });
   }, []);
   return (
     <div class="messages" ref={list} role="group" aria-label={t("messages")}>
