@@ -13,7 +13,7 @@ import asyncpg
 import structlog
 from msgspec import Struct
 
-from convstore.database import SCHEMA, SERVER_ROLE, Conn, connect
+from convstore.database import SCHEMA, Conn, connect
 from convstore.engine.checkpoint import sql
 from convstore.engine.owner import is_gone
 from convstore.engine.shadow import Advance, Shadow, open_shadow
@@ -29,6 +29,7 @@ log = structlog.get_logger(__name__)
 _PATIENCE: Final = 500
 _PAUSE: Final = 0.2
 _ATTEMPTS: Final = 50
+_LOOK: Final = 0.005
 
 
 class Rebuilt(Struct, frozen=True, kw_only=True):
@@ -50,6 +51,10 @@ class CannotSwitch(ConvstoreError):
 
 class StillUsed(ConvstoreError):
     """Tables of a version that this release does not have are carried by a server: stop that one first."""
+
+
+class _OldReaders(Exception):
+    """Somebody reads with a snapshot that is too old, and does not come to an end."""
 
 
 async def rebuild(
@@ -88,9 +93,9 @@ async def rebuild(
 async def _switch(shadow: Shadow, grace: float) -> tuple[dict[int, int], str | None]:
     for _ in range(_ATTEMPTS):
         try:
-            async with shadow.conn.transaction():
-                return await _switch_now(shadow, grace)
-        except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
+            async with shadow.borrow() as conn, conn.transaction():
+                return await _switch_now(shadow, conn, grace)
+        except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError, _OldReaders):
             await asyncio.sleep(_PAUSE)
             # So that little is left to be done under the locks of the next attempt.
             await shadow.catch_up()
@@ -100,16 +105,19 @@ async def _switch(shadow: Shadow, grace: float) -> tuple[dict[int, int], str | N
     )
 
 
-async def _switch_now(shadow: Shadow, grace: float) -> tuple[dict[int, int], str | None]:
-    """Exchange the tables and the checkpoints. Runs in a transaction.
+async def _switch_now(shadow: Shadow, conn: Conn, grace: float) -> tuple[dict[int, int], str | None]:
+    """Exchange the tables and the checkpoints, in the transaction of this connection.
 
     The live checkpoints are locked first, as a runner does: one that is in the middle of a page is waited for, and one
-    that comes later finds another epoch, lets go, and takes the lease where the new tables are.
+    that comes later finds another epoch, lets go, and takes the lease where the new tables are. While they are locked
+    the new tables are brought to where the old ones are, in a transaction of their own, and readers are waited for who
+    began before that: their snapshot of the new tables would be older than what they may have seen in the old ones.
     """
-    conn, projection = shadow.conn, shadow.projection
+    projection = shadow.projection
     await conn.execute(f"SET LOCAL lock_timeout = {_PATIENCE}")
     live = {row["partition"]: row["position"] for row in await conn.fetch(sql.hold_live, projection.id)}
     positions = await shadow.replay(live)
+    await _wait_for_old_readers(shadow, conn)
     retired = None
     there = [table for table in projection.tables if await _exists(conn, table)]
     if there:
@@ -120,11 +128,25 @@ async def _switch_now(shadow: Shadow, grace: float) -> tuple[dict[int, int], str
         await conn.execute(sql.retire, retired, projection.id, grace)
     for table in projection.tables:
         await conn.execute(f"ALTER TABLE {shadow.schema}.{table} SET SCHEMA {SCHEMA}")
-        await conn.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON {SCHEMA}.{table} TO {SERVER_ROLE}")
     await conn.execute(sql.install, projection.id)
     await conn.execute(sql.name_tables, projection.id, list(projection.tables))
     await conn.execute(f"DROP SCHEMA {shadow.schema} CASCADE")
     return positions, retired
+
+
+async def _wait_for_old_readers(shadow: Shadow, conn: Conn) -> None:
+    """Wait until all transactions have ended that may have a snapshot from before now.
+
+    Raises:
+        _OldReaders: one has not, for too long.
+    """
+    pid = await conn.fetchval("SELECT pg_backend_pid()")
+    now = await shadow.conn.fetchval("SELECT clock_timestamp()")
+    end = asyncio.get_running_loop().time() + _PATIENCE / 1000
+    while await shadow.conn.fetchval(sql.old_readers, now, pid):
+        if asyncio.get_running_loop().time() > end:
+            raise _OldReaders
+        await asyncio.sleep(_LOOK)
 
 
 async def _exists(conn: Conn, table: str) -> bool:

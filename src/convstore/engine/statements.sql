@@ -212,6 +212,18 @@ SELECT partition, position
  ORDER BY partition
    FOR UPDATE;
 
+-- old_readers --
+-- How many transactions have a snapshot and began by this time, but for rebuilds and those who wait for this process.
+--   $1 time  $2 process id
+SELECT count(*)
+  FROM pg_stat_activity AS a
+ WHERE a.datname = current_database()
+   AND a.backend_type = 'client backend'
+   AND a.backend_xmin IS NOT NULL
+   AND a.xact_start <= $1
+   AND a.application_name <> 'convstore rebuild'
+   AND $2 <> ALL (pg_blocking_pids(a.pid));
+
 -- install --
 -- Makes the checkpoints of a rebuild, which the search path has first, the live ones. The new epoch fences whoever moved
 -- them before.
