@@ -1,16 +1,25 @@
-"""A server that a command starts, in a process of its own, for as long as it is looked at from outside."""
+"""``convstore`` in a process of its own, as an operator runs it: a command to its end, or a server for a while."""
 
+import json
 import os
 import signal
 import socket
 import subprocess
+import sys
 import time
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 _PATIENCE = 90.0  # seconds that a server may take to come up on a busy machine
+_STOPS_WITHIN = 40.0
+
+
+def environment() -> dict[str, str]:
+    """Give this process's environment without what is set for convstore: what is tested is what the command says."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("CONVSTORE_")}
 
 
 def free_port() -> int:
@@ -20,25 +29,65 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def convstore(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "convstore", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+        env=environment(),
+        timeout=60,
+    )
+
+
+@dataclass
+class Served:
+    """A server that runs; ``url`` is its API's, ``log`` the file that it writes its lines to."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+    log: Path
+
+    @property
+    def address(self) -> str:
+        """Host and port, as documents print it."""
+        return f"localhost:{urlsplit(self.url).port}"
+
+    def lines(self) -> list[dict[str, object]]:
+        """Give what it has logged."""
+        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+
+    def stop(self) -> int:
+        """Tell it to stop, and wait until it has."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(_STOPS_WITHIN)
+
+
 @contextmanager
-def serving(command: str, folder: Path) -> Iterator[str]:
-    """Run a serve command in a folder, on a free port, until the end of the block; give the address."""
-    port = free_port()
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("CONVSTORE_")}
-    with (folder / "serve.log").open("wb") as log:
-        process = subprocess.Popen([*command.split(), "--port", str(port)], cwd=folder, stderr=log, env=environment)
+def serving(folder: Path, *options: str, command: Sequence[str] | None = None) -> Iterator[Served]:
+    """Run a server in a folder, on a free port, until the end of the block, where it must stop in good order.
+
+    By default it is ``convstore serve`` with these options and its data in ``data``; or any command that serves.
+    """
+    chosen = command or [sys.executable, "-m", "convstore", "serve", "--data-dir", "data"]
+    log = folder / f"serve-{time.monotonic_ns()}.log"
+    with log.open("wb") as stderr:
+        process = subprocess.Popen([*chosen, "--port", "0", *options], cwd=folder, stderr=stderr, env=environment())
+    served = Served(process, "", log)
     try:
         until = time.monotonic() + _PATIENCE
-        while True:
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/api/health/live", timeout=5).close()
-                break
-            except OSError:
-                said = (folder / "serve.log").read_text()
-                assert process.poll() is None, said
-                assert time.monotonic() < until, said
-                time.sleep(0.1)
-        yield f"localhost:{port}"
+        while not served.url:
+            ready = [line for line in served.lines() if line["event"] == "server.ready"]
+            if ready:
+                served.url = str(ready[0]["url"])
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < until, log.read_text()
+            time.sleep(0.05)
+        yield served
+        assert process.poll() is not None or 0 == served.stop(), log.read_text()
     finally:
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        if process.poll() is None:
+            process.kill()
+            process.wait()

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from operated import convstore, serving
+
+from served import convstore, serving
 
 pytestmark = pytest.mark.slow
 

@@ -74,8 +74,8 @@ def node_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Give the address of a server with the demo."""
     folder = tmp_path_factory.mktemp("served")
-    with serving(f"{sys.executable} -m convstore serve --demo --data-dir demo", folder) as address:
-        yield f"http://{address}"
+    with serving(folder, "--demo") as served:
+        yield f"http://{served.address}"
 
 
 @pytest.mark.parametrize("script", sorted(path.name for path in HERE.glob("with_*.py")))

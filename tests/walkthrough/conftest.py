@@ -25,5 +25,5 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(folder: Path) -> Iterator[str]:
     """Run the README's serve command on a free port; give the address."""
     serve = next(line for line in README.read_text("utf-8").splitlines() if "convstore serve --demo" in line)
-    with serving(serve.partition("&& ")[2].partition("&& ")[2], folder) as address:
-        yield address
+    with serving(folder, command=serve.partition("&& ")[2].partition("&& ")[2].split()) as served:
+        yield served.address

@@ -37,8 +37,8 @@ def text(metrics_port: str) -> str:
 def operated(folder: Path, text: str) -> Iterator[str]:
     """Run the document's server; give the address."""
     (serve, _), *_ = steps(text)
-    with serving(serve, folder) as address:
-        yield address
+    with serving(folder, command=serve.split()) as served:
+        yield served.address
 
 
 def _stand_still(address: str, folder: Path) -> int:

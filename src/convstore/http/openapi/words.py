@@ -40,6 +40,21 @@ TIME = Named(
 CURSOR: Schema = {"type": "string", "description": "A place in the log: one opaque word."}
 
 
+# One event of a stream, as a reader of ``text/event-stream`` gets it; ``data`` is a line.
+SENT_EVENT = Named(
+    "SentEvent",
+    {
+        "type": "object",
+        "properties": {
+            "id": {"type": "string", "description": "Where to go on from, as `Last-Event-ID`."},
+            "event": {"type": "string", "description": "What kind of event; `message` when none is named."},
+            "data": TEXT,
+            "retry": {"type": "integer", "description": "After how many milliseconds to connect again."},
+        },
+    },
+)
+
+
 def array(items: Described, **more: Any) -> Schema:
     """Describe a list."""
     return {"type": "array", "items": items, **more}

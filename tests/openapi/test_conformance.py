@@ -1,0 +1,98 @@
+"""Schemathesis against a real server: no operation left out, as a superuser and as an ordinary person."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from convstore.http.me import USER_SETTINGS
+from convstore.http.routes import API, OUTSIDE
+from served import Served, serving
+
+HERE = Path(__file__).parent
+EXAMPLES = os.environ.get("CONVSTORE_TEST_SCHEMATHESIS_EXAMPLES", "3")  # of each operation, found by chance
+_AT_MOST = 90.0 * max(1, int(EXAMPLES) / 10)  # seconds, of which it needs a third on a quiet machine
+
+CONVERSATIONS = ["ZjHHSjyyeJ2", "HeLpDeskT01", "HeLpDeskT02"]
+ADMIN, MOBILE = "xE7jOejl9FI", "PhzytPW3g2J"
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(_AT_MOST + 120)]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with serving(tmp_path_factory.mktemp("schemathesis"), "--demo") as served:
+        yield served
+
+
+def known(api: str, username: str) -> dict[str, object]:
+    """Make a file, a message that holds one, and a token; give their ids, with those that the demo has."""
+    with requests.Session() as session:
+        session.auth = (username, "district")
+
+        def uploaded() -> str:
+            answer = session.post(f"{api}/fileResources", files={"file": ("a.txt", b"Hello")}, timeout=30)
+            return str(answer.json()["response"]["fileResource"]["id"])
+
+        document = {
+            "subject": "With a file",
+            "text": "Here it is.",
+            "users": [{"id": MOBILE}],
+            "attachments": [{"id": uploaded()}],
+        }
+        started = session.post(f"{api}/messageConversations", json=document, timeout=30)
+        uid = started.headers["Location"].rpartition("/")[2]
+        fields = {"fields": "messages[id,attachments]"}
+        (message,) = session.get(f"{api}/messageConversations/{uid}", params=fields, timeout=30).json()["messages"]
+        token = session.post(f"{api}/apiToken", json={"name": "for Schemathesis"}, timeout=30)
+        return {
+            "api": api,
+            "login": session.auth,
+            "conversations": [*CONVERSATIONS, uid],
+            "properties": ["messages", "userMessages", "subject", "lastSender", "messageCount", "user"],
+            "users": [MOBILE, ADMIN],
+            "userGroups": ["ZoHNWQajIoe"],
+            "organisationUnits": ["DiszpKrYNg8"],
+            "files": [uploaded()],
+            "download": {"uid": uid, "messageUid": message["id"], "fileUid": message["attachments"][0]["id"]},
+            "tokens": [token.json()["response"]["uid"]],
+            "authorities": ["ALL"],
+            "schemas": ["messageConversation"],
+            "assets": ["start.js", "swagger-ui.css", "favicon-32x32.png"],
+            "userSettings": list(USER_SETTINGS),
+            "systemSettings": ["applicationTitle"],
+        }
+
+
+@pytest.mark.parametrize("username", ["mobile", "admin"])
+def test_every_operation_does_what_the_document_says(server: Served, tmp_path: Path, username: str) -> None:
+    (tmp_path / "known.json").write_text(json.dumps(known(server.url, username)))
+    failed = len([line for line in server.lines() if line["event"] == "request.failed"])
+
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "schemathesis.cli", "--config-file", HERE / "schemathesis.toml"),
+            *("run", f"{server.url}/openapi.json", "--auth", f"{username}:district", "--max-examples", EXAMPLES),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "SCHEMATHESIS_HOOKS": str(HERE / "known_to_schemathesis.py"),
+            "CONVSTORE_KNOWN": str(tmp_path / "known.json"),
+        },
+        timeout=_AT_MOST,
+    )
+
+    assert 0 == done.returncode, done.stdout + done.stderr
+    everything = len((*API, *OUTSIDE))
+    assert re.search(rf"Selected: {everything}/{everything}\s+Tested: {everything}\n", done.stdout), done.stdout
+    assert failed == len([line for line in server.lines() if line["event"] == "request.failed"])
