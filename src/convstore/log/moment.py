@@ -14,7 +14,7 @@ from convstore.errors import CursorAhead, CursorInvalid
 from convstore.log import cursor, read
 
 # A client that does not escape the "+" of a time zone sends a blank.
-_ZONE: Final = re.compile(r"(T\S+) (\d\d(?::?\d\d)?)")
+_ZONE: Final = re.compile(r"(\S+T\S+) (\d\d(?::?\d\d)?)")
 
 
 def parse(text: str, partitions: int, store_id: str) -> datetime | tuple[int, ...]:
