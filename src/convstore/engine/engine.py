@@ -290,7 +290,7 @@ def _not_ready(progress: Progress) -> str:
         why = f"it stands still: {progress.stopped}"
     else:
         why = f"it has taken in {progress.position} of {progress.head} events"
-    return f"The read model {progress.projection} of this release is not built yet: {why}."
+    return f"The read model {progress.projection} of this release is not built yet ({why}); see convstore rebuild."
 
 
 async def _leave_as_is(_conn: object) -> None:
