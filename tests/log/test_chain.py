@@ -8,11 +8,23 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from convstore.database import Conn, Pool, connect, open_pool
-from convstore.domain.uid import new_uid
+from convstore.domain.uid import new_uid, partition_of
 from convstore.log.recorded import Meta
 from convstore.log.store import Store
 from convstore.log.verify import Finding, verify
-from words import ANN, BOB, CONVERSATION, mark_read, reply, send_message
+from seeding import tell
+from words import (
+    ANN,
+    BOB,
+    CONVERSATION,
+    EVE,
+    mark_read,
+    participant_removed,
+    posted,
+    reply,
+    send_message,
+    started,
+)
 
 META = Meta(actor=ANN, user_agent="Ämter/1.0")
 
@@ -199,6 +211,26 @@ async def test_an_event_that_cannot_be_read_is_named_without_its_text(filled: St
     findings = (await verify(tamperer)).findings
     assert {(4, 5), (5, 5)} == {(finding.first_position, finding.last_position) for finding in findings}
     assert "secret" not in "".join(map(str, findings))
+
+
+async def test_an_event_that_the_rules_would_not_have_let_happen_is_named(filled: Store, owner: Conn) -> None:
+    await tell(owner, participant_removed(ANN), posted(by=ANN), participant_removed(EVE), participant_removed(EVE))
+
+    checked = await verify(owner)
+
+    (finding,) = checked.findings
+    assert (13, 13) == (finding.first_position, finding.last_position)
+    assert f"{CONVERSATION}@10, participant-removed, does not follow from what came before" in finding.what
+
+
+async def test_a_stream_in_the_wrong_partition_is_named(make_store: Callable[..., Awaitable[str]]) -> None:
+    conn = await connect(await make_store(partitions=2), role=None)
+    try:
+        await tell(conn, started(ANN, BOB), partition=1 - partition_of(CONVERSATION, 2))
+        (finding,) = (await verify(conn)).findings
+    finally:
+        await conn.close()
+    assert f"{CONVERSATION} is of another partition" == finding.what
 
 
 async def test_each_partition_is_checked(make_store: Callable[..., Awaitable[str]]) -> None:

@@ -28,9 +28,10 @@ FAILED = 1
 
 @app.command
 def log(*, where: Where = Where(), cursor: tuple[str, ...] = ()) -> None:  # noqa: B008 - frozen
-    """Check the whole log: the chain of hashes, dense positions and versions, and that every event can be read.
+    """Check the whole log: the chain of hashes, dense positions and versions, and that every stream folds.
 
-    Others may go on appending meanwhile. Exit code 1 when something is wrong; each finding is named by its positions.
+    That is: every event can be read, and can have been decided on what came before it. Others may go on appending
+    meanwhile. Exit code 1 when something is wrong; each finding is named by its positions.
 
     Parameters
     ----------

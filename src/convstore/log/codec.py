@@ -42,23 +42,27 @@ class Codec:
         Raises:
             LogCorrupt: it is no event of this release or an earlier one. The text is not quoted: these are letters.
         """
-        event = self._stored(data)
-        if self._retired and (upcast := self._retired.get(type(event))) is not None:
-            return upcast(event)
-        return event  # type: ignore[no-any-return]  # the decoder's union is built at run time
+        return self._today(self._stored(data))
 
-    def check(self, tag: str, data: str, meta: str) -> None:
-        """See that what is stored of an event can be read, and is the kind of event that its column says.
+    def check(self, tag: str, data: str, meta: str) -> LoggedEvent:
+        """See that what is stored of an event can be read, and is the kind of event that its column says; give it.
 
         Raises:
             LogCorrupt: it is not.
         """
-        if (stored := tag_of(self._stored(data))) != tag:
-            raise LogCorrupt(f"The text is of type {stored}, the column says {tag}.")
+        stored = self._stored(data)
+        if tag_of(stored) != tag:
+            raise LogCorrupt(f"The text is of type {tag_of(stored)}, the column says {tag}.")
         try:
             _meta_decoder.decode(meta)
         except (msgspec.DecodeError, UnicodeEncodeError) as e:
             raise LogCorrupt(f"The circumstances cannot be read: {e}.") from e
+        return self._today(stored)
+
+    def _today(self, stored: Any) -> LoggedEvent:
+        if self._retired and (upcast := self._retired.get(type(stored))) is not None:
+            return upcast(stored)
+        return stored  # type: ignore[no-any-return]  # the decoder's union is built at run time
 
     def _stored(self, data: str) -> Any:
         try:

@@ -1,9 +1,12 @@
-"""Checks that the log is what was appended: chain, positions, versions, times, heads, and that every event can be read.
+"""Checks that the log is what was appended: chain, positions, versions, times, heads; and that every stream folds.
+
+Every event can be read, and fits the state that those before it made: it can have been decided.
 
 Who changes a byte, a row or the order of events without redoing all hashes after it is found at the batch that he
 touched. Who cuts the tail is found by the head row; who resets that too, by any cursor or checkpoint that is ahead.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.resources import files
 from typing import Final
@@ -11,6 +14,9 @@ from typing import Final
 from msgspec import Struct
 
 from convstore.database import Conn
+from convstore.domain.conversation import evolve, initial
+from convstore.domain.fitting import misfit
+from convstore.domain.uid import Uid, partition_of
 from convstore.errors import LogCorrupt
 from convstore.log.codec import CODEC, Codec
 from convstore.sql import Statements
@@ -72,7 +78,8 @@ async def verify(
     """Check the whole log, while others go on appending to it.
 
     ``cursors`` are places that somebody kept outside, as ``Store.positions`` gives them: the log must reach as far.
-    ``texts``: also decode every event, which takes as long again. ``conn`` may be the server's, or the owner's.
+    ``texts``: also decode every event and fold every stream, which takes longer. ``conn`` may be the server's, or the
+    owner's.
     """
     await conn.execute(_sql.snapshot)
     try:
@@ -94,7 +101,7 @@ async def verify(
             findings += found
             findings += await _check_rows(conn, head)
             if texts:
-                findings += await _check_texts(conn, head, codec, advance)
+                findings += await _check_streams(conn, head, len(heads), codec, advance)
     finally:
         await conn.execute(_sql.done)
     return Checked(sum(head.position for head in heads), batches, tuple(findings[:_FINDINGS]))
@@ -154,16 +161,38 @@ async def _check_rows(conn: Conn, head: _Head) -> list[Finding]:
     return findings
 
 
-async def _check_texts(conn: Conn, head: _Head, codec: Codec, advance: Callable[[int], None]) -> list[Finding]:
-    """Decode all events of a partition."""
+async def _check_streams(
+    conn: Conn, head: _Head, partitions: int, codec: Codec, advance: Callable[[int], None]
+) -> list[Finding]:
+    """Decode all events of a partition and fold them, one stream after another, keeping one state at a time.
+
+    What is wrong with a stream from one event on is named once.
+    """
     findings: list[Finding] = []
-    after = 0
-    while page := await conn.fetch(_sql.texts, head.partition, after, head.position, _TEXTS):
-        for position, type_, data, meta in page:
+    state = initial(Uid(""))
+    broken = False
+    cursor = await conn.cursor(_sql.by_stream, head.partition, head.position)
+    while page := await cursor.fetch(_TEXTS):
+        for position, stream, version, type_, data, meta in page:
+            if stream != state.id:
+                state = initial(stream)
+                broken = partition_of(stream, partitions) != head.partition
+                if broken:
+                    findings.append(Finding(head.partition, position, position, f"{stream} is of another partition"))
             try:
-                codec.check(type_, data, meta)
+                event = codec.check(type_, data, meta)
             except LogCorrupt as e:
                 findings.append(Finding(head.partition, position, position, str(e)))
-        advance(page[-1]["position"] - after)
-        after = page[-1]["position"]
+                broken = True
+                continue
+            if broken:
+                continue
+            if (what := misfit(state, event)) is not None:
+                text = f"{stream}@{version}, {type_}, does not follow from what came before: {what}"
+                findings.append(Finding(head.partition, position, position, text))
+                broken = True
+                continue
+            state = evolve(state, event)
+        advance(len(page))
+        await asyncio.sleep(0)
     return findings

@@ -116,13 +116,11 @@ SELECT c.projection, c.position
    AND (c.position > $2 OR (octet_length(c.hash) > 0 AND c.hash IS DISTINCT FROM b.hash))
  ORDER BY c.projection;
 
--- texts --
--- The stored texts of a partition's events, in order.
---   $1 partition  $2 after position  $3 up to position  $4 at most
-SELECT position, type, data, meta
+-- by_stream --
+-- The stored texts of a partition's events, stream by stream, each in its order.
+--   $1 partition  $2 up to position
+SELECT position, stream, version, type, data, meta
   FROM event
  WHERE partition = $1
-   AND position > $2
-   AND position <= $3
- ORDER BY position
- LIMIT $4;
+   AND position <= $2
+ ORDER BY stream, version;
