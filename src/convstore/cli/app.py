@@ -14,7 +14,8 @@ from cyclopts.config import Toml
 
 import convstore
 from convstore import logs
-from convstore.cli import attachments, directory, log, projection, token, user, verify
+from convstore.cli import attachments, deliveries, directory, log, projection, token, user, verify
+from convstore.cli.as_of import as_of
 from convstore.cli.connection import owner_dsn
 from convstore.cli.explain import explain_
 from convstore.cli.history import history
@@ -43,6 +44,8 @@ app = cyclopts.App(
 app.command(serve)
 app.command(user.app)
 app.command(token.app)
+app.command(deliveries.app)
+app.command(deliveries.one)
 app.command(directory.app)
 app.command(attachments.app)
 app.command(log.app)
@@ -51,6 +54,7 @@ app.command(status)
 app.command(projection.app)
 app.command(history)
 app.command(explain_, name="explain")
+app.command(as_of)
 app.command(race)
 app.command(rebuild)
 

@@ -10,16 +10,13 @@ from rich.console import Console
 from convstore.audit.explanation import Because, Explanation, People, explain, look_into
 from convstore.audit.sight import EVERYTHING, page
 from convstore.cli.history import as_line
-from convstore.cli.looking import Looking, conversation_named, looking
+from convstore.cli.looking import conversation_named, looking, positions_at, subject_named
 from convstore.cli.loop import run
 from convstore.config import Where
-from convstore.database import Conn
-from convstore.directory import accounts
 from convstore.domain.access import ExplanationViewed
-from convstore.domain.types import Actor
-from convstore.domain.uid import Uid, UserId, is_uid
-from convstore.errors import ConversationNotFound, DirectoryRefused
-from convstore.log import cursor, moment, read
+from convstore.domain.uid import Uid
+from convstore.errors import ConversationNotFound
+from convstore.log import cursor
 
 
 def explain_(
@@ -64,11 +61,11 @@ async def _explain(
 ) -> Explanation:
     asked = None if message is None else conversation_named(message, "message")
     async with looking(where) as store, store.pool.acquire() as conn:
-        subject = await _subject(store, user)
+        subject = await subject_named(store, user)
         partition = store.partition_of(uid)
         if not await page(conn, partition, uid, EVERYTHING, limit=1):
             raise ConversationNotFound(uid)
-        positions = await _positions(conn, store, at)
+        positions = await positions_at(conn, store, at)
         found = await look_into(conn, partition, uid, EVERYTHING, subject, message=asked, until=positions[partition])
         said = await explain(store.directory, uid, found, subject, everything=True, people=People(limit=people))
         event = ExplanationViewed(
@@ -79,31 +76,6 @@ async def _explain(
         )
         await store.note(event, "explain")
     return said
-
-
-async def _positions(conn: Conn, store: Looking, at: str | None) -> tuple[int, ...]:
-    if at is None:
-        return tuple(await read.heads(conn))
-    return await moment.positions(conn, moment.parse(at, store.partitions, store.store_id))
-
-
-async def _subject(store: Looking, named: str) -> Actor:
-    """Give the person who is named, with the rights of today; a uid may be of somebody who has no account any more.
-
-    Raises:
-        DirectoryRefused: there is no such account.
-    """
-    if is_uid(named):
-        found = await store.directory.person(UserId(named))
-        if found is not None:
-            return found.actor()
-    try:
-        person = await store.directory.person(await accounts.find(store.pool, named))
-    except DirectoryRefused:
-        if is_uid(named):
-            return Actor(id=UserId(named))
-        raise
-    return Actor(id=UserId(named)) if person is None else person.actor()
 
 
 def _show(said: Explanation) -> None:

@@ -8,11 +8,13 @@ from msgspec import Struct
 
 from convstore.cli.connection import present_store
 from convstore.config import Where
-from convstore.database import Pool, connect, open_pool
-from convstore.directory import Directory
+from convstore.database import Conn, Pool, connect, open_pool
+from convstore.directory import Directory, accounts
 from convstore.domain.access import AccessEvent
-from convstore.domain.uid import Uid, is_uid, partition_of
-from convstore.errors import ConfigError
+from convstore.domain.types import Actor
+from convstore.domain.uid import Uid, UserId, is_uid, partition_of
+from convstore.errors import ConfigError, DirectoryRefused
+from convstore.log import moment, read
 from convstore.log.create import facts
 from convstore.log.recorded import Meta
 from convstore.log.store import Store
@@ -69,3 +71,34 @@ def conversation_named(text: str, what: str = "conversation") -> Uid:
     if not is_uid(text):
         raise ConfigError(f"{text!r} is no {what}'s uid: 11 letters or digits, the first a letter.")
     return Uid(text)
+
+
+async def positions_at(conn: Conn, store: Looking, at: str | None) -> tuple[int, ...]:
+    """Give the positions that an argument stands for: a cursor or an instant; None is now.
+
+    Raises:
+        CursorInvalid: it is neither.
+        CursorAhead: the log does not reach as far.
+    """
+    if at is None:
+        return tuple(await read.heads(conn))
+    return await moment.positions(conn, moment.parse(at, store.partitions, store.store_id))
+
+
+async def subject_named(store: Looking, named: str) -> Actor:
+    """Give the person who is named, with the rights of today; a uid may be of somebody who has no account any more.
+
+    Raises:
+        DirectoryRefused: there is no such account.
+    """
+    if is_uid(named):
+        found = await store.directory.person(UserId(named))
+        if found is not None:
+            return found.actor()
+    try:
+        person = await store.directory.person(await accounts.find(store.pool, named))
+    except DirectoryRefused:
+        if is_uid(named):
+            return Actor(id=UserId(named))
+        raise
+    return Actor(id=UserId(named)) if person is None else person.actor()

@@ -32,7 +32,7 @@ def parse(text: str, partitions: int, store_id: str) -> datetime | tuple[int, ..
         instant = datetime.fromisoformat(f"{zoned[1]}+{zoned[2]}" if zoned else text)
         return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
     except (ValueError, OverflowError) as e:
-        raise CursorInvalid("This is neither an instant (ISO 8601) nor a cursor of this store.") from e
+        raise CursorInvalid(f"{text!r} is neither an instant (ISO 8601) nor a cursor of this store.") from e
 
 
 async def positions(conn: Conn, moment: datetime | Sequence[int]) -> tuple[int, ...]:
