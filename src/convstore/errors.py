@@ -38,8 +38,13 @@
     │   └── BadQueryOperator           409
     ├── CursorInvalid                  400
     ├── CursorAhead                    409   a cursor of another history, or ahead of the log
+    ├── CursorExpired                  410   what changed since is not known any more
+    ├── UnknownSubscription            404   there is none, or it is somebody else's
+    ├── SubscriptionTaken              409
+    ├── SubscriptionAhead              409   the log is not the one that its consumers followed
     ├── SnapshotUnreadable             never seen by clients: the log is folded instead
     ├── TokenRefused                   409   a token cannot be made like this; exit 1 of ``token``
+    ├── DeliveryFailed                 exit 1 of ``delivery test``: the mail server or gateway did not take it
     ├── LogCorrupt                     exit 1 of ``verify log``
     ├── DirectoryRefused               exit 1 of ``user`` and ``directory``: what is wrong with an import, an account
     └── ConfigError                    exit 2 of the command
@@ -228,12 +233,44 @@ class CursorAhead(ConvstoreError):
     """This cursor is ahead of the log, or from another history of it."""
 
 
+class CursorExpired(ConvstoreError):
+    """What changed since this cursor is not known any more: read the list again, and go on from its cursor."""
+
+
+class UnknownSubscription(ConvstoreError):
+    """There is no such subscription."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no subscription {name}.")
+
+
+class SubscriptionTaken(ConvstoreError):
+    """There is a subscription of this name, of the caller's or of somebody else's."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is a subscription {name} already: choose another name.")
+
+
+class SubscriptionAhead(ConvstoreError):
+    """The log is not the one that a subscription followed: it was restored from a backup, or lost its end."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"The log is not the one that {name} has followed: it was restored, or lost its end. See what of it is "
+            "missing with you, or too much, and reset the subscription."
+        )
+
+
 class SnapshotUnreadable(ConvstoreError):
     """This snapshot was made by another release, or is damaged."""
 
 
 class TokenRefused(ConvstoreError):
     """A token cannot be made like this; the text says why."""
+
+
+class DeliveryFailed(ConvstoreError):
+    """A mail or SMS was not taken; the text says why."""
 
 
 class LogCorrupt(ConvstoreError):

@@ -8,7 +8,8 @@ from msgspec import Struct
 
 import convstore
 from convstore.database import Conn
-from convstore.engine import ProjectionStatus, read_status
+from convstore.delivery.outbox import Figures, figures
+from convstore.engine import ProjectionStatus, read_status, sample
 from convstore.engine.owner import is_gone
 from convstore.log.create import facts
 from convstore.projections import discover
@@ -53,6 +54,26 @@ class Standing(Struct, frozen=True, kw_only=True, rename="camel"):
         return self.state not in ("stopped", "building", "behind")
 
 
+class Sampled(Struct, frozen=True, kw_only=True, rename="camel"):
+    """What the samples of running servers have found of a read model: conversations replayed and compared, in all.
+
+    ``differing``: those that the read model shows otherwise; the last of them, in which table, and when.
+    """
+
+    projection: str
+    conversations: int
+    differing: int
+    sampled_at: datetime
+    last_conversation: str | None
+    last_table: str | None
+    differed_at: datetime | None
+
+    @property
+    def well(self) -> bool:
+        """Whether nobody needs to look after it: no conversation differed since the read model was last rebuilt."""
+        return not self.differing
+
+
 class End(Struct, frozen=True, kw_only=True, rename="camel"):
     """The end of one partition of the log: its last position, and when that was recorded; None while it is empty."""
 
@@ -62,7 +83,10 @@ class End(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Overview(Struct, frozen=True, kw_only=True, rename="camel"):
-    """A whole store, as its tables show it. ``missing``: read models of this release that have no checkpoints."""
+    """A whole store, as its tables show it. ``missing``: read models of this release that have no checkpoints.
+
+    ``deliveries``: e-mail and SMS, as far as they were ever on.
+    """
 
     healthy: bool
     release: str
@@ -74,6 +98,8 @@ class Overview(Struct, frozen=True, kw_only=True, rename="camel"):
     partitions: tuple[End, ...]
     projections: tuple[Standing, ...]
     missing: tuple[str, ...]
+    deliveries: tuple[Figures, ...]
+    samples: tuple[Sampled, ...]
 
 
 def standing(status: ProjectionStatus, *, max_lag: float = MAX_LAG, rate: float | None = None) -> Standing:
@@ -118,6 +144,8 @@ async def read_overview(conn: Conn, *, max_lag: float = MAX_LAG) -> Overview:
         )
         kept = await conn.fetchrow(sql.kept)
         projections = tuple(standing(status, max_lag=max_lag) for status in await read_status(conn))
+        deliveries = tuple(await figures(conn))
+        samples = tuple(Sampled(**row) for row in await conn.fetch(sample.sql.found))
     assert kept is not None  # noqa: S101 - it is one row of counts
     there = {(each.projection, each.partition) for each in projections}
     missing = tuple(
@@ -126,7 +154,9 @@ async def read_overview(conn: Conn, *, max_lag: float = MAX_LAG) -> Overview:
         if any((projection.id, partition) not in there for partition in range(known.partitions))
     )
     return Overview(
-        healthy=not missing and all(each.well for each in projections),
+        healthy=not missing
+        and all(each.well for each in (*projections, *deliveries))
+        and all(each.well for each in samples),
         release=convstore.__version__,
         store=known.id,
         events=sum(end.head for end in ends),
@@ -136,4 +166,6 @@ async def read_overview(conn: Conn, *, max_lag: float = MAX_LAG) -> Overview:
         partitions=ends,
         projections=projections,
         missing=missing,
+        deliveries=deliveries,
+        samples=samples,
     )

@@ -157,6 +157,25 @@ ROWS = (
         for name in ("messages", "userMessages", "subject", "lastSender", "lastMessage", "messageCount", "read")
     ),
     Row("GET", f"{C}/{{uid}}/{{userUid}}", with_access, 404, fill={"userUid": "none"}),
+    # Subscriptions: nobody learns of another's; superusers have all.
+    Row("GET", "subscriptions", anybody),
+    Row("POST", "subscriptions", anybody, 400, body={"name": "No Such Name"}),
+    Row("POST", "subscriptions", superusers, 400, body={"name": "No Such Name", "types": ["inbox-viewed"]}),
+    *(
+        Row(method, f"subscriptions/{{name}}{path}", anybody, 404, fill={"name": "none"}, body=body)
+        for method, path, body in (
+            ("GET", "", None),
+            ("DELETE", "", None),
+            ("POST", "/events", {"consumer": "a"}),
+            ("POST", "/acknowledge", {"consumer": "a", "acks": []}),
+            ("POST", "/reject", {"consumer": "a", "ack": "0.0.d0", "reason": "b"}),
+            ("POST", "/leave", {"consumer": "a"}),
+            ("POST", "/reset", {"after": "latest"}),
+            ("GET", "/deadLetters", None),
+            ("POST", "/deadLetters/redeliver", {}),
+            ("POST", "/deadLetters/discard", {}),
+        )
+    ),
     # Sending.
     Row("POST", C, anybody, 201, body=TO_MOBILE),
     Row("POST", f"{C}/feedback", anybody, 201, query="?subject=a", text="b"),
@@ -173,6 +192,7 @@ ROWS = (
     Row("POST", f"{C}/status", with_access, query=STATUS, body=THIS),
     Row("POST", f"{C}/priority", with_access, query=PRIORITY, body=THIS),
     Row("POST", f"{C}/assign", with_access, query=f"?userId={SUPPORT}", body=THIS),
+    Row("POST", f"{C}/unassign", with_access, body=THIS),
     Row("DELETE", f"{C}/{{uid}}", deleters),
     # One's own copy, and the other's.
     Row("POST", f"{C}/read", anybody, query="?all=true"),
@@ -236,6 +256,7 @@ ROWS = (
     Row("GET", "userLookup", anybody, query="?query=mo"),
     Row("GET", "userLookup/feedbackRecipients", anybody, query="?query=he"),
     Row("GET", "userLookup/{id}", anybody, fill={"id": MOBILE}),
+    Row("GET", "messageConversations/{uid}/deliveries", superusers),
     Row("GET", "users", superusers),
     Row("GET", "users/{id}", anybody, fill={"id": "{me}"}),
     Row("GET", "users/{id}", only(Kind.SUPERUSER, Kind.OTHER), fill={"id": CLERK}),

@@ -21,10 +21,15 @@ from convstore.backend import Backend
 from convstore.cli.loop import run
 from convstore.config import Settings
 from convstore.database import SERVER_ROLE, connect, open_pool, open_readers
+from convstore.delivery.answering import Answering
+from convstore.delivery.listener import Listener, check_port, longest_mail
+from convstore.delivery.plan import check as check_delivery
+from convstore.delivery.plan import listen
 from convstore.delivery.service import Delivery, forget_channels_off
 from convstore.directory import Directory
 from convstore.embedded import Cluster
 from convstore.engine import Engine
+from convstore.engine.sample import keep_sampling
 from convstore.errors import ConfigError, ConversationExists
 from convstore.files.service import Files
 from convstore.files.storage import open_storage
@@ -75,6 +80,7 @@ def serve(
     # Now, not in each worker: one that cannot start would be started again and again.
     mounts(settings.static)
     open_storage(settings.attachments, settings.attachments_folder)
+    check_delivery(settings)
     run(_serve(settings, with_demo=demo > 0, demo_anywhere=demo > 1, migrates=not no_migrate))
 
 
@@ -103,6 +109,8 @@ async def _serve(settings: Settings, *, with_demo: bool, demo_anywhere: bool, mi
         listener = _listen(settings)
         stack.callback(listener.close)
         _check_metrics_ports(settings)
+        if (where := listen(settings)) is not None:
+            check_port(where)
         if settings.workers == 1:
             await _work(settings, dsn, listener, stop)
         else:
@@ -231,10 +239,14 @@ async def _work(settings: Settings, dsn: str, listener: socket.socket, stop: asy
         await runner.setup()
         local = web.AppRunner(make_local_app(app), access_log=None)
         sweeper = asyncio.create_task(keep_sweeping(backend.files))
+        sampler = asyncio.create_task(keep_sampling(dsn, backend.engine, settings.sample_seconds))
+        answers = _answers(backend, settings, worker)
         assert backend.delivery is not None  # noqa: S101 - made above
         try:
             # Before the first request: from then on every message is delivered.
             await backend.delivery.start()
+            if answers is not None:
+                await answers.start()
             await _open_metrics(local, settings, worker)
             site = web.SockSite(runner, listener, backlog=1024)
             await site.start()
@@ -249,9 +261,30 @@ async def _work(settings: Settings, dsn: str, listener: socket.socket, stop: asy
         finally:
             await runner.cleanup()
             await local.cleanup()
+            if answers is not None:
+                await answers.stop()
             await backend.delivery.stop()
             sweeper.cancel()
-            await asyncio.gather(sweeper, return_exceptions=True)
+            sampler.cancel()
+            await asyncio.gather(sweeper, sampler, return_exceptions=True)
+
+
+def _answers(backend: Backend, settings: Settings, worker: int) -> Listener | None:
+    """Make what listens for answers by mail, in one process of this machine, if that is wanted."""
+    where = listen(settings)
+    if where is None or worker > 0 or backend.delivery is None:
+        return None
+    answering = Answering(
+        backend.pool,
+        backend.store,
+        backend.engine,
+        backend.directory,
+        backend.files,
+        settings=settings,
+        longest_text=settings.max_body,
+    )
+    longest = longest_mail(settings.max_body, settings.max_attachment)
+    return Listener(where, answering, backend.delivery.answers, longest=longest)
 
 
 def _check_metrics_ports(settings: Settings) -> None:

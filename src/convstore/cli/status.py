@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
@@ -14,6 +15,7 @@ from convstore.cli.connection import present_store
 from convstore.cli.loop import run
 from convstore.config import Where
 from convstore.database import SERVER_ROLE, connect
+from convstore.delivery.outbox import Figures
 from convstore.errors import ConfigError
 from convstore.overview import MAX_LAG, Overview, Standing, read_overview
 
@@ -112,8 +114,50 @@ def _show(overview: Overview) -> None:
             console.print(f"{each.projection}, partition {each.partition}, had trouble at {when}: {each.trouble}")
     for name in overview.missing:
         console.print(Text(f"{name} is missing: run convstore rebuild", "red"))
+    _show_deliveries(console, overview.deliveries)
+    _show_samples(console, overview)
     if overview.skipped:
         console.print(f"{_many(overview.skipped, 'event')} skipped on somebody's word: see convstore projection skips")
+
+
+def _show_deliveries(console: Console, channels: Sequence[Figures]) -> None:
+    """Say how e-mail and SMS stand."""
+    for channel in channels:
+        if channel.begun:
+            _show_channel(console, channel)
+        else:
+            console.print(f"{channel.channel}: off")
+
+
+def _show_channel(console: Console, channel: Figures) -> None:
+    oldest = "" if channel.oldest_seconds is None else f", the oldest for {channel.oldest_seconds:.0f} s"
+    console.print(
+        f"{channel.channel}: {channel.waiting + channel.sending} to be sent{oldest}, "
+        f"{channel.dead} never arrived, {_many(channel.lag, 'event')} of the log not looked at"
+    )
+    if channel.trouble is not None:
+        console.print(Text(f"{channel.channel}: nothing is taken from us: {channel.trouble}", "yellow"))
+    if channel.stopped is not None:
+        console.print(Text(f"{channel.channel} stands still: {channel.stopped}", "red"))
+        console.print("  convstore deliveries resume --at-end goes on at the end of the log")
+
+
+def _show_samples(console: Console, overview: Overview) -> None:
+    """Say what samples have found; nothing when there were none."""
+    if not overview.samples:
+        return
+    last = max(each.sampled_at for each in overview.samples).isoformat(timespec="seconds")
+    replayed = max(each.conversations for each in overview.samples)
+    verdict = "some differ" if any(each.differing for each in overview.samples) else "none differed"
+    console.print(f"{_many(replayed, 'conversation')} sampled, {verdict}; the last at {last}")
+    for each in overview.samples:
+        if each.differed_at is not None:
+            when = each.differed_at.isoformat(timespec="seconds")
+            many = _many(each.differing, "conversation")
+            what = f"the last: {each.last_conversation} in {each.last_table}, at {when}"
+            console.print(Text(f"{each.projection} does not show {many} as the log says; {what}", "red"))
+            console.print(f"  which rows: convstore verify projections --conversation {each.last_conversation}")
+            console.print(f"  to mend it: convstore rebuild {each.projection}")
 
 
 def _table(overview: Overview, rows: list[tuple[str, ...]]) -> Table:

@@ -79,15 +79,15 @@ class Writer:
         message.add_alternative(self._html(letter, reader), subtype="html")
         return Mail(self._envelope_sender(row), recipient, self._ours(row, letter, reader) + message.as_bytes())
 
-    def test(self, recipient: str, title: str) -> Mail:
+    def test(self, recipient: str) -> Mail:
         """Write a mail that only says that mails arrive.
 
         Raises:
             Skipped: it is no address.
         """
         message = EmailMessage(policy=_POLICY)
-        message["Subject"] = f"[{one_line(title)}] Test"
-        message["From"] = Address(f"{one_line(title)} message [No reply]", addr_spec=self._wording.sender)
+        message["Subject"] = "Test"
+        message["From"] = Address("convstore", addr_spec=self._wording.sender)
         message["To"] = Address(addr_spec=address_of(recipient))
         message["Date"] = format_datetime(datetime.now(UTC))
         message["Auto-Submitted"] = "auto-generated"

@@ -55,6 +55,16 @@ def channels(settings: DeliverySettings, signer: Signer) -> list[Channel]:
     return found
 
 
+def check(settings: DeliverySettings) -> None:
+    """See whether the settings can be used, before anything is started.
+
+    Raises:
+        ConfigError: one of them cannot; says which.
+    """
+    channels(settings, Signer(b"", settings.mail_key))
+    listen(settings)
+
+
 def email(settings: DeliverySettings, signer: Signer) -> Email | None:
     """Give the channel of e-mail; None when it is off.
 

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import Final
 
 import structlog
-from msgspec import Struct
 
 from convstore.config import DeliverySettings
 from convstore.database import SERVER_ROLE, Pool, connect, open_pool
 from convstore.delivery.consumer import Consumer
 from convstore.delivery.leader import RENEW, Lead, sql
+from convstore.delivery.outbox import Figures, figures
 from convstore.delivery.plan import channels, news, patience
 from convstore.delivery.sender import Channel, Sender
 from convstore.delivery.signed import Signer
@@ -37,28 +37,11 @@ _SWEEP: Final = 3_600.0
 _SWEPT_AT_ONCE: Final = 5_000
 
 
-class Figures(Struct, frozen=True, kw_only=True, rename="camel"):
-    """One channel at a glance.
-
-    ``waiting`` and ``sending`` are on their way, the oldest of them since ``oldest_seconds``; ``dead``: never arrived.
-    ``lag``: events of the log not looked at yet; ``trouble``: why the mail server or gateway takes nothing;
-    ``stopped``: why it goes no further in the log; ``begun``: it was switched on; ``owner``: the process that sends.
-    """
-
-    channel: str
-    owner: str
-    begun: bool
-    lag: int
-    waiting: int
-    sending: int
-    dead: int
-    oldest_seconds: float | None
-    trouble: str | None
-    stopped: str | None
-
-
 class Delivery:
-    """The channels of one server process. ``counted``: outcomes since the start, by channel."""
+    """The channels of one server process.
+
+    ``counted``: outcomes since the start, by channel; ``answers``: what became of mails that came in.
+    """
 
     def __init__(
         self, dsn: str, store: Store, directory: Directory, engine: Engine, settings: DeliverySettings
@@ -71,6 +54,7 @@ class Delivery:
         self.signer = Signer(store.secret, settings.mail_key)
         self.channels: Sequence[Channel] = channels(settings, self.signer)
         self.counted: dict[str, Counter[str]] = {channel.name: Counter() for channel in self.channels}
+        self.answers: Counter[str] = Counter()
         self._settings = settings
         self._dsn = dsn
         self._store = store
@@ -184,8 +168,8 @@ class Delivery:
             await asyncio.sleep(RENEW)
             async with self._opened().acquire() as conn:
                 await lead.renew(conn)
-                rows = await conn.fetch(sql.figures)
-            self._figures |= {row["channel"]: Figures(**row) for row in rows if row["channel"] == lead.channel}
+                found = await figures(conn)
+            self._figures |= {each.channel: each for each in found if each.channel == lead.channel}
 
     async def _consume(self, consumer: Consumer, sender: Sender) -> None:
         grown = self._engine.grown
@@ -232,11 +216,6 @@ async def forget_channels_off(dsn: str, settings: DeliverySettings) -> None:
         await conn.execute(sql.switch_off, on)
     finally:
         await conn.close()
-
-
-async def read_figures(pool: Pool) -> list[Figures]:
-    """Give all channels that were ever on, as the database has them."""
-    return [Figures(**row) for row in await pool.fetch(sql.figures)]
 
 
 def _report(task: "asyncio.Task[None]") -> None:

@@ -148,13 +148,13 @@ class Email:
         """
         await self._lines[worker].send(self._writer.write(row, letter, reader))
 
-    async def send_test(self, address: str, title: str) -> None:
+    async def send_test(self, address: str) -> None:
         """Send a mail that only says that mails arrive.
 
         Raises:
             NotSent: it was not.
         """
-        await self._lines[0].send(self._writer.test(address, title))
+        await self._lines[0].send(self._writer.test(address))
 
     async def rest(self) -> None:
         """Close the connections."""

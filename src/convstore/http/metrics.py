@@ -22,6 +22,7 @@ from prometheus_client.registry import Collector
 import convstore
 from convstore.backend import Backend
 from convstore.database import Pool
+from convstore.http.delivery_metrics import DeliveryMetrics
 from convstore.log.counters import SIZES
 
 # Upper ends of the classes that requests are counted in, by seconds.
@@ -56,6 +57,7 @@ class Metrics:
         self._registry.register(_Server(self, backend))
         self._registry.register(_Log(backend))
         self._registry.register(_Projections(backend))
+        self._registry.register(DeliveryMetrics(backend))
         ProcessCollector(registry=self._registry)
         GCCollector(registry=self._registry)
 
@@ -215,3 +217,12 @@ class _Projections(Collector):
             self._backend.engine.seconds_since_look,
         )
         yield from (position, events, seconds, stopped, retrying, mine, taken_in)
+        samples = self._backend.engine.samples
+        yield CounterMetricFamily(
+            "convstore_sample_conversations", "Conversations replayed and compared.", samples.conversations
+        )
+        yield CounterMetricFamily(
+            "convstore_sample_differences", "Of them, those that the read models show otherwise.", samples.differing
+        )
+        if samples.age is not None:
+            yield GaugeMetricFamily("convstore_sample_age_seconds", "Time since the last of them.", samples.age)

@@ -8,11 +8,14 @@ from convstore.http import (
     configuration,
     conversations,
     counts,
+    deliveries,
+    delta,
     described,
     events,
     explanation,
     front,
     history,
+    live,
     login,
     marks,
     me,
@@ -22,8 +25,10 @@ from convstore.http import (
     schemas,
     sending,
     static,
+    subscriptions,
     system,
     system_sending,
+    unsubscribe,
 )
 from convstore.http.openapi import serve, swagger
 from convstore.http.router import Route
@@ -141,6 +146,8 @@ API = (
     ),
     # Ours, beyond the contract's table (docs/api.md).
     Route("GET", f"{_MC}/counts", counts.counts, described.conversations.COUNTS),
+    Route("GET", f"{_MC}/changes", delta.changes, described.delta.CHANGES),
+    Route("GET", "me/events", live.follow_inbox, described.delta.FOLLOW, documents=False),
     # The event stream (docs/stream.md).
     *(
         Route("GET", f"{_MC}/{path}", handler, operation, documents=False, for_consumers=True)
@@ -151,11 +158,45 @@ API = (
             ("events/stream", events.follow, described.events.STREAM),
         )
     ),
+    *(
+        Route(method, f"subscriptions{path}", handler, operation, documents=False, for_consumers=True)
+        for method, path, handler, operation in (
+            ("POST", "", subscriptions.create, described.subscriptions.CREATE),
+            ("GET", "", subscriptions.list_subscriptions, described.subscriptions.LIST),
+            ("GET", "/{name}", subscriptions.get_subscription, described.subscriptions.GET),
+            ("DELETE", "/{name}", subscriptions.delete, described.subscriptions.DELETE),
+            ("POST", "/{name}/events", subscriptions.read, described.subscriptions.READ),
+            ("POST", "/{name}/acknowledge", subscriptions.acknowledge, described.subscriptions.ACKNOWLEDGE),
+            ("POST", "/{name}/reject", subscriptions.reject, described.subscriptions.REJECT),
+            ("POST", "/{name}/leave", subscriptions.leave, described.subscriptions.LEAVE),
+            ("POST", "/{name}/reset", subscriptions.reset, described.subscriptions.RESET),
+            ("GET", "/{name}/deadLetters", subscriptions.list_letters, described.subscriptions.LETTERS),
+            ("POST", "/{name}/deadLetters/redeliver", subscriptions.redeliver, described.subscriptions.REDELIVER),
+            ("POST", "/{name}/deadLetters/discard", subscriptions.discard, described.subscriptions.DISCARD),
+        )
+    ),
     Route("GET", f"{_MC}/{{uid}}/history", history.history, described.audit.HISTORY),
     Route("GET", f"{_MC}/{{uid}}/explanation", explanation.explanation, described.audit.EXPLANATION),
+    # Delivery by e-mail and SMS (docs/delivery.md).
+    Route(
+        "GET",
+        f"{_MC}/{{uid}}/deliveries",
+        monitoring.for_superusers(deliveries.of_conversation),
+        described.delivery.OF_CONVERSATION,
+    ),
+    Route("GET", "unsubscribe/{token}", unsubscribe.ask, described.delivery.ASK, documents=False, public=True),
+    Route(
+        "POST",
+        "unsubscribe/{token}",
+        unsubscribe.unsubscribe,
+        described.delivery.UNSUBSCRIBE,
+        documents=False,
+        public=True,
+    ),
     Route("POST", f"{_MC}/status", bulk.set_status, described.tickets.SET_STATUSES),
     Route("POST", f"{_MC}/priority", bulk.set_priority, described.tickets.SET_PRIORITIES),
     Route("POST", f"{_MC}/assign", bulk.assign, described.tickets.ASSIGN_MANY),
+    Route("POST", f"{_MC}/unassign", bulk.unassign, described.tickets.UNASSIGN_MANY),
     Route("POST", f"{_MC}/system", system_sending.send_system_message, described.messages.SEND_SYSTEM_MESSAGE),
     Route(
         "POST", f"{_MC}/validation", system_sending.send_validation_result, described.messages.SEND_VALIDATION_RESULT

@@ -3,8 +3,6 @@
 Sources: contract section 3.11, RFC 7578 (multipart/form-data).
 """
 
-import re
-import unicodedata
 import warnings
 from collections.abc import AsyncIterator
 from typing import Final
@@ -19,6 +17,7 @@ from aiohttp import (
 from aiohttp.http_exceptions import BadHttpMessage
 from msgspec import Struct
 
+from convstore.files.names import safe_name, safe_type
 from convstore.http.bodies import unsupported
 from convstore.http.errors import BAD_REQUEST, Problem, body_too_large
 from convstore.http.texts import storable
@@ -35,19 +34,6 @@ _PATIENCE: Final = 10
 # What a multipart body has beside its file, in bytes.
 _WRAPPING: Final = 100_000
 _CHUNK: Final = 64 * 1024
-
-_UNTITLED: Final = "untitled"
-_OCTETS: Final = "application/octet-stream"
-# In characters: as DHIS2's column has it, and one for types that is not known to be too small.
-_NAME_LENGTH: Final = 230
-_ENDING_LENGTH: Final = 20
-_TYPE_LENGTH: Final = 255
-
-_WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_TYPE = re.compile(rf'{_WORD}/{_WORD}(\s*;\s*{_WORD}=({_WORD}|"[ !#-\[\]-~]*"))*')
-
-# Marks that turn the direction of writing: with one of them gpj.exe is shown as exe.jpg.
-_DIRECTIONS = frozenset("\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 class Incoming(Struct, frozen=True):
@@ -88,32 +74,6 @@ async def read_upload(request: web.Request, limit: int) -> Incoming:
     raise Problem(400, f"Required request part '{PART}' is not present", BAD_REQUEST)
 
 
-def safe_name(given: str | None) -> str:
-    """Make a file's name of what a client says: the last part of a path, without what is not to be seen.
-
-    Raises:
-        BadText: it holds NUL or a lone surrogate.
-    """
-    # As browsers write a quotation mark (HTML standard, multipart/form-data encoding algorithm).
-    name = storable(given or "").replace("%22", '"')
-    name = re.split(r"[/\\]", name)[-1]
-    name = "".join(c for c in name if unicodedata.category(c) != "Cc" and c not in _DIRECTIONS).strip()
-    if not name.strip("."):
-        return _UNTITLED
-    if len(name) <= _NAME_LENGTH:
-        return name
-    stem, dot, ending = name.rpartition(".")
-    if not stem or len(ending) > _ENDING_LENGTH:
-        return name[:_NAME_LENGTH]
-    return stem[: _NAME_LENGTH - len(ending) - 1] + dot + ending
-
-
-def safe_type(given: str | None) -> str:
-    """Give a content type if it is one (RFC 9110 section 8.3.1), else that of bytes of which nothing is known."""
-    text = (given or "").strip()
-    return text if len(text) <= _TYPE_LENGTH and _TYPE.fullmatch(text) else _OCTETS
-
-
 class _Budget:
     """How many bytes may still be read."""
 
@@ -130,7 +90,9 @@ def _incoming(part: BodyPartReader, budget: _Budget) -> Incoming:
     encoding = part.headers.get("Content-Transfer-Encoding", "binary").strip().lower()
     if encoding not in {"binary", "8bit", "7bit"} or "Content-Encoding" in part.headers:
         raise Problem(415, "Parts are taken as they are, without an encoding of their own")
-    return Incoming(safe_name(part.filename), safe_type(part.headers.get("Content-Type")), _chunks(part, budget))
+    return Incoming(
+        safe_name(storable(part.filename or "")), safe_type(part.headers.get("Content-Type")), _chunks(part, budget)
+    )
 
 
 async def _chunks(part: BodyPartReader, budget: _Budget) -> AsyncIterator[bytes]:

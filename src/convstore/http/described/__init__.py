@@ -4,6 +4,8 @@ from convstore.http.described import (
     accounts,
     audit,
     conversations,
+    delivery,
+    delta,
     directory,
     events,
     files,
@@ -11,6 +13,7 @@ from convstore.http.described import (
     me,
     messages,
     operation,
+    subscriptions,
     system,
     tickets,
 )
@@ -19,6 +22,8 @@ __all__ = [
     "accounts",
     "audit",
     "conversations",
+    "delivery",
+    "delta",
     "directory",
     "events",
     "files",
@@ -26,6 +31,7 @@ __all__ = [
     "me",
     "messages",
     "operation",
+    "subscriptions",
     "system",
     "tickets",
 ]

@@ -1,0 +1,50 @@
+"""Finds what somebody wrote in an answer by mail, without what it quotes: ``python -m convstore.delivery.unquote``.
+
+A process of its own, given a text and a time: mail-parser-reply knows how mail programs quote, in many languages, but
+its patterns take time that grows with the square of a line's length, and nothing else of the server may wait for that.
+"""
+
+import asyncio
+import sys
+from typing import Final
+
+from convstore.delivery.phrases import languages
+
+_PATIENCE: Final = 10.0
+
+
+async def unquoted(text: str) -> str | None:
+    """Give what is new in an answer; None when that cannot be found out in time."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        # Not from the working directory.
+        "-P",
+        "-m",
+        __name__,
+        *sorted(languages()),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            said, _ = await process.communicate(text.encode())
+    except TimeoutError:
+        return None
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return said.decode() if process.returncode == 0 else None
+
+
+def _main() -> None:
+    from mailparser_reply import EmailReplyParser  # type: ignore[import-untyped]  # noqa: PLC0415 - only in here
+
+    text = sys.stdin.buffer.read().decode()
+    reply = EmailReplyParser(languages=sys.argv[1:]).parse_reply(text=text)
+    sys.stdout.buffer.write((reply or "").strip().encode())
+
+
+if __name__ == "__main__":
+    _main()
