@@ -1,4 +1,4 @@
-"""``?asOf=`` on reads of conversations: as they were at an instant, or at a cursor (docs/time-travel.md).
+"""``?asOf=`` on reads of conversations: as they were at an instant, or at a cursor (docs/api.md).
 
 A superuser may look through another person's eyes, by ``user=``; that is noted in the log before anything is shown.
 """

@@ -1,5 +1,6 @@
 """The caller: profile, rights, badge, settings."""
 
+from convstore.http.described.conversations import PAST, REFUSED_PAST
 from convstore.http.me import USER_SETTINGS
 from convstore.http.openapi.operation import Body, Named, Operation, Schema, Tag, document, json, nothing, text
 from convstore.http.openapi.words import BOOLEAN, COUNT, FIELDS, TEXT, array, element, members, path, query, web_message
@@ -20,6 +21,9 @@ ME = Operation(
 DASHBOARD = Operation(
     tag=Tag.ME,
     summary="The number on the mail icon",
+    parameters=PAST,
+    refusals=REFUSED_PAST,
+    cursor=True,
     answers={
         200: document(
             "Unread conversations of all types.",
