@@ -169,21 +169,17 @@ async def test_a_page_can_be_had_in_three_forms(client: Client) -> None:
     assert (200, b"") == (head.status, head.body)
 
 
-@pytest.mark.parametrize(
-    ("query", "status"),
-    [
-        ("after=nonsense", 400),
-        ("limit=0", 400),
-        ("limit=1001", 400),
-        ("limit=many", 400),
-        ("types=conversation-started,none", 400),
-        ("conversation=nonsense", 400),
-        ("own=perhaps", 400),
-    ],
+WRONG = (
+    *("after=nonsense", "types=conversation-started,none", "conversation=nonsense", "own=perhaps"),
+    *("limit=0", "limit=1001", "limit=many"),
 )
-async def test_what_cannot_be_asked_is_said(client: Client, query: str, status: int) -> None:
-    assert status == (await client.as_admin.get(f"{EVENTS}?{query}")).message[0]
-    assert status == (await client.as_admin.get(f"{EVENTS}/stream?closeAfter=0&{query}")).status or "limit" in query
+
+
+async def test_what_cannot_be_asked_is_said(client: Client) -> None:
+    for query in WRONG:
+        assert 400 == (await client.as_admin.get(f"{EVENTS}?{query}")).message[0], query
+    for query in WRONG[:4]:
+        assert 400 == (await client.as_admin.get(f"{EVENTS}/stream?closeAfter=0&{query}")).message[0], query
 
 
 async def test_a_cursor_ahead_of_the_log_is_told(client: Client) -> None:

@@ -21,14 +21,17 @@ from convstore.http.events import HUB, make_hub
 from convstore.http.headers import complete
 from convstore.http.keys import BACKEND, CALLER, ENTRY, FORMAT, HEADERS, PROXIES, REQUEST_ID, SUFFIX, VERSION
 from convstore.http.links import networks
+from convstore.http.live import WATCH, make_watch
 from convstore.http.metrics import METRICS, Metrics
 from convstore.http.monitoring import READINESS, Readiness
 from convstore.http.negotiation import Format, negotiate
 from convstore.http.openapi.serve import DESCRIPTION, Description
 from convstore.http.router import Found, Router
 from convstore.http.static import MODULES, MOUNTS, modules, mounts, serve_file
+from convstore.http.subscriptions import CONSUMING
 from convstore.http.texts import check_percent_encoded
 from convstore.http.uploads import longest_upload
+from convstore.stream.consuming import Consuming
 
 _ROUTER = web.AppKey("router", Router)
 _FOUND = web.RequestKey("found", Found)
@@ -57,6 +60,8 @@ def make_app(backend: Backend, *, worker: int = 0) -> web.Application:
     app[BACKEND] = backend
     app[DRAIN] = Drain()
     app[HUB] = make_hub(backend)
+    app[CONSUMING] = Consuming(backend.pool)
+    app[WATCH] = make_watch(backend)
     app[METRICS] = Metrics(backend, worker)
     app[READINESS] = Readiness(backend)
     app[PROXIES] = networks(settings.trusted_proxies)

@@ -51,6 +51,10 @@ STATUSES: Mapping[type[errors.ConvstoreError], tuple[int, str | None]] = {
     errors.BadQueryOperator: (409, CONFLICT),
     errors.CursorInvalid: (400, BAD_REQUEST),
     errors.CursorAhead: (409, CONFLICT),
+    errors.UnknownSubscription: (404, NOT_FOUND),
+    errors.SubscriptionTaken: (409, CONFLICT),
+    errors.SubscriptionAhead: (409, CONFLICT),
+    errors.CursorExpired: (410, None),
 }
 
 # Seconds after which to try again what was refused because something is not there just now.

@@ -4,7 +4,7 @@ A reader that keeps the cursor of the last event that it dealt with misses none 
 comes and goes. So does one that reads a list first, and then the events after the list's ``Convstore-Cursor``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from enum import Enum
 from http import HTTPStatus
@@ -38,8 +38,9 @@ MOST: Final = 1_000
 LONGEST: Final = 3_600
 """Most seconds that ``closeAfter`` may ask for."""
 
+START: Final = "start"
 LATEST: Final = "latest"
-"""The cursor of who wants only what happens from now on."""
+"""Places that need no cursor: before the first event, and after the last one that there is by now."""
 
 HUB: Final = web.AppKey("hub", Hub)
 
@@ -95,9 +96,9 @@ async def follow(request: web.Request) -> web.StreamResponse:
     """
     backend = request.app[BACKEND]
     choice = choice_of(request)
-    close_after = _close_after(request)
+    pace = Pace(close_after=close_after(request))
     hub = request.app[HUB]
-    positions = await positions_after(request, request.headers.get("Last-Event-ID"))
+    positions = await positions_at(backend, request.headers.get("Last-Event-ID") or request.query.get("after", ""))
 
     def check() -> None:
         now = _rights(request)
@@ -112,7 +113,7 @@ async def follow(request: web.Request) -> web.StreamResponse:
             # An inbox is read as far as the read model has come.
             stack.enter_context(backend.engine.advanced.telling(follower.woken.fire))
         source = _Feed(follower, backend)
-        return await stream(request, source, check=check, pace=Pace(close_after=close_after))
+        return await stream(request, source, check=check, pace=pace)
 
 
 def choice_of(request: web.Request) -> Choice:
@@ -121,35 +122,46 @@ def choice_of(request: web.Request) -> Choice:
     Raises:
         Problem: 400, there are no such events; 403, they are not for him.
     """
-    allowed = _rights(request)
-    types = frozenset(values(request, "types"))
+    return chosen(_rights(request), values(request, "types"), request.query.get("conversation"))
+
+
+def chosen(allowed: Rights, wanted: Iterable[str], conversation: str | None) -> Choice:
+    """Narrow rights down to some types of events, all when none is named, and to one conversation, if one is named.
+
+    Raises:
+        Problem: 400, there are no such events; 403, they are not among those allowed.
+    """
+    types = frozenset(wanted)
     if unknown := sorted(types.difference(TAGS)):
         raise bad_value("types", unknown[0], f"Valid values are: [{', '.join(TAGS)}]")
-    if types:
-        if refused := sorted(types - allowed.types):
-            raise Problem(HTTPStatus.FORBIDDEN, f"You may not follow events of the type {refused[0]}", FORBIDDEN)
-        allowed = structs.replace(allowed, types=types)
-    conversation = request.query.get("conversation") or None
-    if conversation is not None and not is_uid(conversation):
+    if refused := sorted(types - allowed.types):
+        raise Problem(HTTPStatus.FORBIDDEN, f"You may not follow events of the type {refused[0]}", FORBIDDEN)
+    if conversation and not is_uid(conversation):
         raise bad_value("conversation", conversation, "It should be the uid of a conversation")
-    return Choice(rights=allowed, conversation=None if conversation is None else Uid(conversation))
+    return Choice(
+        rights=structs.replace(allowed, types=types) if types else allowed,
+        conversation=Uid(conversation) if conversation else None,
+    )
 
 
-async def positions_after(request: web.Request, cursor: str | None = None) -> tuple[int, ...]:
-    """Give the place after which a request asks for events: a cursor, the parameter ``after``, or else the beginning.
+async def positions_at(backend: Backend, place: str) -> tuple[int, ...]:
+    """Give the positions of a place in the log: a cursor, ``start`` (or nothing), or ``latest``.
 
     Raises:
         CursorInvalid: it is no cursor of this store.
     """
-    backend = request.app[BACKEND]
-    text = cursor or request.query.get("after", "")
-    if text == LATEST:
+    if place == LATEST:
         async with backend.readers.acquire() as conn:
             return tuple(await read.heads(conn))
-    return backend.store.positions(text) if text else (0,) * backend.store.partitions
+    return backend.store.positions(place) if place not in ("", START) else (0,) * backend.store.partitions
 
 
-def _close_after(request: web.Request) -> int | None:
+def close_after(request: web.Request) -> int | None:
+    """Give the seconds after which a stream is to end, by ``closeAfter``; None when it is to go on.
+
+    Raises:
+        Problem: 400, it is no number of seconds, or too many.
+    """
     if not request.query.get("closeAfter"):
         return None
     seconds = whole_number(request, "closeAfter", 0)
@@ -164,7 +176,7 @@ async def _page(request: web.Request, form: Form) -> web.Response:
     limit = whole_number(request, "limit", DEFAULT_LIMIT)
     if not 1 <= limit <= MOST:
         raise bad_value("limit", str(limit), f"It should be from 1 to {MOST}")
-    positions = await positions_after(request)
+    positions = await positions_at(backend, request.query.get("after", ""))
     async with backend.readers.acquire() as conn:
         found = await read_page(conn, choice, positions, limit)
     teller = Teller(backend.store.id)

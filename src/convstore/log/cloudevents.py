@@ -32,7 +32,8 @@ class CloudEvent(Struct, frozen=True, kw_only=True, gc=False):
     ``id`` is stream@version and ``source`` the store's URN: together they name it for ever. ``type`` is the tag,
     ``subject`` the stream, ``time`` when it was recorded, in UTC with microseconds. ``position``, in its
     ``partition``, and ``streamversion`` tell the order. ``cursor``: the place in the log after it. ``meta``: the stored
-    text of its circumstances, in exports only. Of ``data`` and ``data_base64`` one is there.
+    text of its circumstances, in exports only. ``ack``: how the consumer of a subscription acknowledges it. Of ``data``
+    and ``data_base64`` one is there.
     """
 
     specversion: str
@@ -48,6 +49,7 @@ class CloudEvent(Struct, frozen=True, kw_only=True, gc=False):
     actor: str | UnsetType = UNSET
     cursor: str | UnsetType = UNSET
     meta: str | UnsetType = UNSET
+    ack: str | UnsetType = UNSET
     data: msgspec.Raw | UnsetType = UNSET
     data_base64: str | UnsetType = UNSET
 

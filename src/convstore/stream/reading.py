@@ -4,6 +4,7 @@ Order holds within each partition, and so for each conversation. A cursor is a p
 event of a page stands one from which nothing is missed and nothing comes twice.
 """
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from importlib.resources import files
@@ -111,6 +112,38 @@ async def read_page(
         ]
         reached[span.partition] = events[-1].position if len(events) == span.most else span.until
     return Page(events=sorted(found, key=_recorded_at), reached=tuple(reached), bounds=bounds)
+
+
+async def read_at(conn: Conn, choice: Choice, wanted: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Given]:
+    """Give single events, by partition and position; those that are not chosen are left out.
+
+    Raises:
+        LogCorrupt: one cannot be decoded; says which.
+    """
+    positions = [position for _, position in wanted]
+    rows = await conn.fetch(
+        _PAGE,
+        [partition for partition, _ in wanted],
+        [position - 1 for position in positions],
+        positions,
+        [1] * len(wanted),
+        list(choice.rights.types),
+        choice.rights.internal,
+        choice.rights.texts,
+        choice.rights.own,
+        None,
+    )
+    found = (
+        Given(event, texts=choice.rights.texts and not row["gone"])
+        for row in rows
+        for event in read.decoded([row[1:7]], row["partition"])
+    )
+    return {(given.recorded.partition, given.recorded.position): given for given in found}
+
+
+def slot_of(stream: str) -> int:
+    """Say which slot a stream belongs to: SHA-256 modulo 64, which is the last six bits of the last byte."""
+    return hashlib.sha256(stream.encode()).digest()[-1] % SLOTS
 
 
 class _Span(Struct, frozen=True):

@@ -3,7 +3,7 @@
 from convstore.directory.scopes import TAGS
 from convstore.http.events import DEFAULT_LIMIT, LATEST, LONGEST, MOST, Form
 from convstore.http.openapi.operation import Answer, Named, Operation, Parameter, Tag
-from convstore.http.openapi.words import BOOLEAN, COUNT, TEXT, UID, array, members, query
+from convstore.http.openapi.words import BOOLEAN, COUNT, SENT_EVENT, TEXT, UID, array, members, query
 
 EVENT = Named(
     "CloudEvent",
@@ -21,10 +21,11 @@ EVENT = Named(
             "streamversion": COUNT,
             "actor": TEXT,
             "cursor": TEXT,
+            "ack": TEXT,
             "data": {"type": "object"},
             "data_base64": TEXT,
         },
-        optional=("actor", "cursor", "data", "data_base64"),
+        optional=("actor", "cursor", "ack", "data", "data_base64"),
     ),
 )
 _CURSOR = "A cursor: events after that place. Without one all are given, from the first one on"
@@ -96,6 +97,6 @@ STREAM = Operation(
         ),
         *CHOSEN,
     ),
-    answers={200: Answer(about="Events, until one side ends it.", content={"text/event-stream": TEXT})},
+    answers={200: Answer(about="Events, until one side ends it.", content={"text/event-stream": SENT_EVENT})},
     refusals={400: _BAD, 403: _NOT_HIS, 409: AHEAD},
 )

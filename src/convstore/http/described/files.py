@@ -3,7 +3,7 @@
 from convstore.http.attachments import FILE, Domain
 from convstore.http.described.conversations import NOT_HIS
 from convstore.http.openapi.operation import Answer, Body, Header, Operation, Parameter, Tag, document
-from convstore.http.openapi.rules import ETAG, IDEMPOTENCY_KEY, IF_NONE_MATCH
+from convstore.http.openapi.rules import ETAG, IDEMPOTENCY_KEY, IF_NONE_MATCH, USUAL
 from convstore.http.openapi.words import CONVERSATION_UID, FIELDS, LOCATION, TEXT, UID, element, members, path, query
 from convstore.http.uploads import PART
 
@@ -18,7 +18,7 @@ _FILE = Body(
     about="The file; its name and type are those of its part.",
 )
 _UID = query("uid", UID, "The uid that it is to have; a new one by default.")
-_REFUSALS = {409: "The file is empty or too large, or there are too many, or the uid is taken."}
+_REFUSALS = {409: "The file is empty or too large, or there are too many, or the uid is taken.", 422: USUAL[422]}
 _ENVELOPE = {"httpStatus": TEXT, "httpStatusCode": {"const": 202}, "status": {"const": "OK"}}
 
 UPLOAD = Operation(

@@ -45,9 +45,7 @@ FRONT_FILE = Operation(
     summary="A file of the web page",
     parameters=(path("file", TEXT, "Its name, which changes with its content."),),
     answers={
-        200: Answer(
-            about="The file.", content={"text/css": TEXT, "text/javascript": TEXT, "image/svg+xml": TEXT}
-        ),
+        200: Answer(about="The file.", content={"text/css": TEXT, "text/javascript": TEXT, "image/svg+xml": TEXT}),
         304: nothing("It is the one that the browser has."),
     },
     refusals={404: "There is no such file."},

@@ -61,18 +61,18 @@ UNASSIGN = SET_PRIORITY.but(
 )
 
 
-def _many(name: str, value: Described) -> Answer:
-    """Make the answer that says what became of each conversation; ``name`` is the parameter's."""
+def _many(**said: Described) -> Answer:
+    """Make the answer that says what became of each conversation; ``said`` is what it says first: what was set."""
     results = array(members({"id": TEXT, "result": Result}))
     of_one = {
         "type": "object",
         "properties": {"id": attribute(TEXT), "result": attribute(Result)},
         "xml": {"name": "messageConversation"},
     }
-    in_xml = {name: value, "messageConversations": array(of_one, xml={"wrapped": True})}
+    in_xml = {**said, "messageConversations": array(of_one, xml={"wrapped": True})}
     return document(
         "What became of each, in the order that they were named in.",
-        members({name: value, "messageConversations": results}),
+        members({**said, "messageConversations": results}),
         element("response", {"type": "object", "properties": in_xml}, namespace=False),
     )
 
@@ -86,18 +86,23 @@ SET_PRIORITIES = Operation(
     summary="Set the priority of many conversations",
     parameters=(_PRIORITY,),
     body=UIDS,
-    answers={200: _many(_PRIORITY.name, Priority)},
+    answers={200: _many(messageConversationPriority=Priority)},
     refusals={403: _NOT_ALL_HIS, 404: _NONE, 413: _TOO_MANY},
     command=True,
 )
 SET_STATUSES = SET_PRIORITIES.but(
     summary="Set the status of many conversations",
     parameters=(_STATUS,),
-    answers={200: _many(_STATUS.name, Status)},
+    answers={200: _many(messageConversationStatus=Status)},
 )
 ASSIGN_MANY = SET_PRIORITIES.but(
     summary="Make somebody responsible for many conversations",
     parameters=(_ASSIGNEE,),
-    answers={200: _many(_ASSIGNEE.name, TEXT)},
+    answers={200: _many(userId=TEXT)},
     refusals={403: _NOT_ALL_HIS, 404: f"{_NONE} Or there is no such person.", 409: _NOT_ONE_OF_THEM, 413: _TOO_MANY},
+)
+UNASSIGN_MANY = SET_PRIORITIES.but(
+    summary="Make nobody responsible for many conversations",
+    parameters=(),
+    answers={200: _many()},
 )

@@ -1,0 +1,131 @@
+"""Durable subscriptions: how far another system has dealt with the events is kept on the server."""
+
+from convstore.http.described.events import AHEAD, EVENT
+from convstore.http.negotiation import Format
+from convstore.http.openapi.operation import Body, Operation, Tag, json
+from convstore.http.openapi.words import COUNT, INTEGER, LOCATION, array, members, path, query, web_message
+from convstore.http.subscriptions import (
+    Acknowledge,
+    Leave,
+    Named,
+    Read,
+    Reject,
+    Reset,
+    ShownSubscription,
+    WantedSubscription,
+)
+from convstore.stream.letters import Letter
+
+_NAME = path("name", {"type": "string", "examples": ["warehouse"]}, "The subscription's name.")
+_UNKNOWN = "There is no such subscription, or it is somebody else's."
+_BAD = "The body is not what it should be."
+_NOT_HIS = "The caller may not be given all that it follows."
+_RESTORED = "The log is not the one that the subscription followed: reset it."
+
+
+def _body(described: type) -> Body:
+    return Body(content={Format.JSON.value: described})
+
+
+CREATE = Operation(
+    tag=Tag.EVENTS,
+    summary="Make a subscription",
+    about="It begins after a cursor, at the `start` of the log, or, by default, with what happens from now on.",
+    body=_body(WantedSubscription),
+    answers={201: json("The subscription.", ShownSubscription, headers=(LOCATION,))},
+    refusals={
+        400: "It cannot be called so, or there are no such events.",
+        403: "The caller may not be given these events, or not with texts or internal messages.",
+        409: f"There is one of this name. Or: {AHEAD}",
+    },
+)
+LIST = Operation(
+    tag=Tag.EVENTS,
+    summary="The caller's subscriptions",
+    about="For superusers all.",
+    answers={200: json("By name.", members({"subscriptions": array(ShownSubscription)}))},
+)
+GET = Operation(
+    tag=Tag.EVENTS,
+    summary="What a subscription follows, and where it stands",
+    parameters=(_NAME,),
+    answers={200: json("The subscription.", ShownSubscription)},
+    refusals={404: _UNKNOWN},
+)
+DELETE = Operation(
+    tag=Tag.EVENTS,
+    summary="End a subscription",
+    parameters=(_NAME,),
+    answers={200: web_message("It is gone, with its dead letters.")},
+    refusals={404: _UNKNOWN},
+)
+READ = Operation(
+    tag=Tag.EVENTS,
+    summary="The next events for a consumer",
+    about=(
+        "Those of the consumer's slots that are not acknowledged; asking again without acknowledging gives the same. "
+        "A consumer that does not ask for 15 seconds loses its slots to the others of the subscription."
+    ),
+    parameters=(_NAME,),
+    body=_body(Read),
+    answers={200: json("Some events, each with its `ack`.", members({"events": array(EVENT), "slots": COUNT}))},
+    refusals={400: _BAD, 403: _NOT_HIS, 404: _UNKNOWN, 409: _RESTORED},
+)
+ACKNOWLEDGE = Operation(
+    tag=Tag.EVENTS,
+    summary="Acknowledge events",
+    parameters=(_NAME,),
+    body=_body(Acknowledge),
+    answers={
+        200: json("How many counted: not those whose slot is another's by now.", members({"acknowledged": COUNT}))
+    },
+    refusals={400: _BAD, 403: _NOT_HIS, 404: _UNKNOWN},
+)
+REJECT = Operation(
+    tag=Tag.EVENTS,
+    summary="Make an event a dead letter",
+    parameters=(_NAME,),
+    body=_body(Reject),
+    answers={200: json("1; 0 when its slot is another's by now.", members({"rejected": COUNT}))},
+    refusals={400: _BAD, 403: _NOT_HIS, 404: _UNKNOWN},
+)
+LEAVE = Operation(
+    tag=Tag.EVENTS,
+    summary="Give a consumer's slots to the others",
+    parameters=(_NAME,),
+    body=_body(Leave),
+    answers={200: web_message("They are free.")},
+    refusals={400: _BAD, 403: _NOT_HIS, 404: _UNKNOWN},
+)
+RESET = Operation(
+    tag=Tag.EVENTS,
+    summary="Begin anew elsewhere in the log",
+    about="The dead letters are forgotten.",
+    parameters=(_NAME,),
+    body=_body(Reset),
+    answers={200: json("The subscription.", ShownSubscription)},
+    refusals={400: _BAD, 404: _UNKNOWN, 409: AHEAD},
+)
+LETTERS = Operation(
+    tag=Tag.EVENTS,
+    summary="The dead letters of a subscription",
+    parameters=(
+        _NAME,
+        query("after", INTEGER, "Those after the one with this id."),
+        query("limit", INTEGER, "At most so many, up to 1,000."),
+    ),
+    answers={200: json("Oldest first.", members({"deadLetters": array(Letter)}))},
+    refusals={400: "A parameter is no number.", 404: _UNKNOWN},
+)
+REDELIVER = Operation(
+    tag=Tag.EVENTS,
+    summary="Give dead letters once more",
+    parameters=(_NAME,),
+    body=_body(Named),
+    answers={200: json("How many there were.", members({"redelivered": COUNT}))},
+    refusals={400: _BAD, 404: _UNKNOWN},
+)
+DISCARD = REDELIVER.but(
+    summary="Forget dead letters",
+    answers={200: json("How many there were.", members({"discarded": COUNT}))},
+)
