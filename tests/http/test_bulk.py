@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from people import CLERK, MC, MOBILE, NO_CONVERSATION, NOBODY, SUPPORT, Answer, Client, MakeClient
 
-from convstore.domain.events import AssigneeSet, PrioritySet, StatusSet
+from convstore.domain.events import AssigneeCleared, AssigneeSet, PrioritySet, StatusSet
 from convstore.domain.types import Priority, Status
 from convstore.domain.uid import Uid, new_uid
 from rebuilt import assert_rebuilt_equals_live
@@ -60,6 +60,21 @@ async def test_priority_and_assignee_likewise(client: Client) -> None:
     )[-2:]
 
 
+async def test_nobody_is_responsible_for_many_any_more(client: Client) -> None:
+    ticket, private = await client.as_mobile.ticket(), await client.as_mobile.send(SUPPORT)
+    await client.as_support.post(f"{ASSIGN}={SUPPORT}", json=[ticket])
+
+    answer = await client.as_support.post(f"{MC}/unassign", json=[ticket, private, NO_CONVERSATION])
+    in_xml = await client.as_support.post(f"{MC}/unassign.xml", json=[ticket])
+
+    assert [(ticket, "CHANGED"), (private, "UNCHANGED"), (NO_CONVERSATION, "NOT_FOUND")] == results(answer)
+    assert {"messageConversations"} == set(answer.json)
+    assert AssigneeCleared(previous=SUPPORT) == (await client.history(ticket))[-1]
+    assert ["messageConversations"] == [each.tag for each in in_xml.xml]
+    assert MISSING == (await client.as_support.post(f"{MC}/unassign", json=[NO_CONVERSATION])).message
+    await assert_rebuilt_equals_live(client.dsn)
+
+
 @pytest.mark.parametrize(
     ("path", "name", "value"),
     [
@@ -82,6 +97,7 @@ async def test_in_xml(client: Client, path: str, name: str, value: str) -> None:
 @pytest.mark.parametrize(
     ("path", "denied"),
     [
+        (f"{MC}/unassign", "Not authorized to remove the assigned user from these conversations"),
         (f"{STATUS}=PENDING", "Not authorized to change status in these conversations"),
         (f"{PRIORITY}=LOW", "Not authorized to change priority in these conversations"),
         (f"{ASSIGN}={MOBILE}", "Not authorized to assign a user to these conversations"),
@@ -187,6 +203,6 @@ async def test_over_several_partitions_with_a_key_it_has_the_effect_of_one(make_
 
 
 async def test_the_words_are_no_conversations(client: Client) -> None:
-    for word in ("status", "priority", "assign"):
+    for word in ("status", "priority", "assign", "unassign"):
         assert 405 == (await client.as_mobile.get(f"{MC}/{word}")).status
         assert 405 == (await client.as_admin.delete(f"{MC}/{word}")).status

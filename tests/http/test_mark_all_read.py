@@ -1,6 +1,8 @@
 """Everything read that was seen, in one call; in JSON and XML."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from people import CLERK, MC, MOBILE, NOBODY, SUPPORT, Answer, Caller, Client, MakeClient
@@ -196,12 +198,9 @@ async def test_what_is_deleted_or_left_meanwhile_is_left_out(client: Client, mon
     assert ConversationRead(reader=MOBILE, up_to=3) == (await client.history(kept))[-1]
 
 
-async def test_a_server_that_cannot_take_more_says_how_far_it_came(
-    client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(mark_all, "_PAGE", 2)
-    for _ in range(5):
-        await client.as_admin.send(MOBILE)
+@contextmanager
+def full_at_the_third(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let the store take two batches and no third one."""
     submit = Store.submit
     calls = 0
 
@@ -214,6 +213,17 @@ async def test_a_server_that_cannot_take_more_says_how_far_it_came(
 
     with monkeypatch.context() as full:
         full.setattr(Store, "submit", full_at_last)
+        yield
+
+
+async def test_a_server_that_cannot_take_more_says_how_far_it_came(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mark_all, "_PAGE", 2)
+    for _ in range(5):
+        await client.as_admin.send(MOBILE)
+
+    with full_at_the_third(monkeypatch):
         answer = await client.as_mobile.post(ALL)
 
     assert (503, "1") == (answer.status, answer.headers["Retry-After"])
@@ -228,3 +238,55 @@ async def test_many_requests_at_once_mark_each_copy_once(client: Client) -> None
     answers: list[Answer] = await asyncio.gather(*(client.as_mobile.post(ALL) for _ in range(10)))
 
     assert 20 == sum(answer.json["marked"] for answer in answers)
+
+
+async def test_the_same_request_with_a_key_is_answered_the_same_and_marks_nothing_new(
+    make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mark_all, "_PAGE", 3)
+    client = await make_client(partitions=2)
+    for _ in range(8):
+        await client.as_admin.send(MOBILE)
+    key = {"Idempotency-Key": "all-of-them"}
+
+    first = await client.as_mobile.post(ALL, headers=key)
+    later = await client.as_admin.send(MOBILE)
+    again = await client.as_mobile.post(ALL, headers=key)
+    other = await client.as_mobile.post(f"{ALL}&messageType=PRIVATE", headers=key)
+
+    assert {"marked": 8} == first.json == again.json
+    assert {later} == await unread(client.as_mobile)
+    assert 422 == other.status
+
+
+async def test_the_same_request_many_times_at_once_marks_each_copy_once_and_says_how_many(
+    make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mark_all, "_PAGE", 2)
+    client = await make_client(partitions=2)
+    for _ in range(9):
+        await client.as_admin.send(MOBILE)
+    key = {"Idempotency-Key": "at-once"}
+
+    answers = await asyncio.gather(*(client.as_mobile.post(ALL, headers=key) for _ in range(5)))
+    again = await client.as_mobile.post(ALL, headers=key)
+
+    assert {"marked": 9} == again.json
+    assert {200} == {answer.status for answer in answers}
+    assert set() == await unread(client.as_mobile)
+    count = "SELECT count(*) FROM event WHERE type = 'conversation-read'"
+    assert 9 == await client.backend.pool.fetchval(count)
+
+
+async def test_what_was_cut_off_goes_on_and_is_counted_whole(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mark_all, "_PAGE", 2)
+    for _ in range(6):
+        await client.as_admin.send(MOBILE)
+    key = {"Idempotency-Key": "cut-off"}
+
+    with full_at_the_third(monkeypatch):
+        refused = await client.as_mobile.post(ALL, headers=key)
+    finished = await client.as_mobile.post(ALL, headers=key)
+
+    assert 503 == refused.status
+    assert {"marked": 6} == finished.json == (await client.as_mobile.post(ALL, headers=key)).json

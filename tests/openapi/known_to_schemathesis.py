@@ -42,24 +42,43 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwar
     """Let every other call of an operation meet something that exists."""
     number = next(_calls[case.operation.label])
     case.headers.setdefault("Accept", next(_formats))
+    if "closeAfter" in (each.name for each in case.operation.query):
+        case.query.setdefault("closeAfter", 0)
     if number % 2 == 0:
         return
+    if "Idempotency-Key" in case.headers:
+        # One that was not used before, or none.
+        del case.headers["Idempotency-Key"]
+        if number % 4 == 1:
+            case.headers["Idempotency-Key"] = f'"{case.operation.label} {number} {KNOWN["login"][0]}"'
     _fill(case.path_parameters, case, number)
+    # A file goes with one message only.
+    case.query.pop("attachments", None)
     for name, kind in _QUERY.items():
         if name in case.query and isinstance(case.query[name], str | list):
             value = _known(kind, number)
             case.query[name] = [value] if isinstance(case.query[name], list) else value
+    case.body = _body(case, number)
+
+
+def _body(case: schemathesis.Case, number: int) -> Any:
+    """Give a body that can be meant: of what chance has made, as much as there is no harm in."""
+    path = case.operation.path
+    if case.operation.method == "post" and (known := KNOWN["bodies"].get(path)) is not None:
+        return known
+    if case.media_type == _UPLOAD:
+        return {"file": f"A file, the {number}th".encode()}
     if isinstance(case.body, list):
-        case.body = [_known("conversations", number), *map(str, case.body[:2])]
-    elif isinstance(case.body, dict) and "messageConversations" in case.path and case.media_type != _UPLOAD:
-        case.body = {**case.body, "subject": "From Schemathesis", "text": "Hello", "users": [{"id": KNOWN["users"][0]}]}
-        case.body.pop("attachments", None)
-        for unknown in ("userGroups", "organisationUnits", "sender"):
-            case.body.pop(unknown, None)
+        return [_known("conversations", number), *map(str, case.body[:2])]
+    if isinstance(case.body, dict) and "messageConversations" in path:
+        kept = {name: value for name, value in case.body.items() if name in ("priority", "forced", "externalId")}
+        users = [{"id": KNOWN["users"][0]}]
+        return {**kept, "subject": "From Schemathesis", "text": "Hello", "users": users}
+    return case.body
 
 
 _UPLOAD = "multipart/form-data"
-_QUERY = {"mc": "conversations", "user": "users", "userUid": "users", "userId": "users", "attachments": "files"}
+_QUERY = {"mc": "conversations", "user": "users", "userUid": "users", "userId": "users"}
 
 
 def _fill(parameters: dict[str, Any], case: schemathesis.Case, number: int) -> None:

@@ -20,7 +20,7 @@ RESERVED = frozenset(
     (
         *("read", "unread", "followup", "unfollowup", "feedback", "gist"),
         *("attachments", "counts", "changes", "system", "validation", "events"),
-        *("priority", "status", "assign", "recipients"),
+        *("priority", "status", "assign", "unassign", "recipients"),
         *("history", "explanation"),
     )
 )

@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from convstore.domain.commands import Assign, ConversationCommand, SetPriority, SetStatus
+from convstore.domain.commands import Assign, ConversationCommand, SetPriority, SetStatus, Unassign
 from convstore.domain.types import Actor, Priority, Status
 from convstore.domain.uid import Uid, UserId
 from convstore.http import markup
@@ -22,6 +22,7 @@ _MISSING = "No MessageConversations found for the given IDs."
 _STATUS = Wording(_MISSING, "Not authorized to change status in these conversations")
 _PRIORITY = Wording(_MISSING, "Not authorized to change priority in these conversations")
 _ASSIGN = Wording(_MISSING, "Not authorized to assign a user to these conversations")
+_UNASSIGN = Wording(_MISSING, "Not authorized to remove the assigned user from these conversations")
 
 # Conversations that a refusal names; more would make no better sentence.
 _NAMED = 20
@@ -73,10 +74,18 @@ async def assign(request: web.Request) -> web.Response:
     return await _change(request, "userId", assignee.id, _ASSIGN, command)
 
 
+async def unassign(request: web.Request) -> web.Response:
+    """``POST messageConversations/unassign``, and a JSON list of uids: nobody is responsible any more."""
+    actor = request[CALLER].actor()
+    return await _change(request, None, "", _UNASSIGN, lambda uid: Unassign(conversation_id=uid, actor=actor))
+
+
 async def _change(
-    request: web.Request, name: str, value: str, wording: Wording, command: Callable[[Uid], ConversationCommand]
+    request: web.Request, name: str | None, value: str, wording: Wording, command: Callable[[Uid], ConversationCommand]
 ) -> web.Response:
     """Change all, or none when one of them is not the caller's to change; answer what became of each, in their order.
+
+    ``name`` and ``value`` are what was set, as the answer says it first; None: there is nothing to say.
 
     Raises:
         Problem: 413, there are too many; 404, none exists; 403, with the uids of those that are not the caller's.
@@ -96,12 +105,11 @@ async def _change(
     results = [(uid, changed.get(Uid(uid), Result.NOT_FOUND)) for uid in uids]
     if request[FORMAT] is Format.JSON:
         listed = [{"id": uid, "result": result} for uid, result in results]
-        return answer(request, json_bytes({name: value, "messageConversations": listed}))
+        said = {} if name is None else {name: value}
+        return answer(request, json_bytes({**said, "messageConversations": listed}))
     inner = "".join(f'<messageConversation id="{markup.attribute(uid)}" result="{result}"/>' for uid, result in results)
-    xml = (
-        f"{markup.DECLARATION}<response>{markup.element(name, value)}"
-        f"<messageConversations>{inner}</messageConversations></response>"
-    )
+    first = "" if name is None else markup.element(name, value)
+    xml = f"{markup.DECLARATION}<response>{first}<messageConversations>{inner}</messageConversations></response>"
     return answer(request, xml.encode())
 
 

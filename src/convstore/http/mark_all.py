@@ -3,15 +3,19 @@
 "Seen" is a place in the log: the cursor that came with the list that the person looked at. Whatever was posted after it
 stays unread. The copies are found by the inbox and marked a page at a time, so an inbox of any size takes the same
 memory. Nothing is half done by it that could not be done again: a second request goes on where the first one ended.
+
+With an ``Idempotency-Key`` each batch is remembered under a name of its own, which no client can choose, and the last
+one under the key itself: where that is known, all was done, and what was marked is counted again from what is
+remembered.
 """
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from http import HTTPStatus
 
 from aiohttp import web
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from convstore.domain import policy
 from convstore.domain.commands import MarkRead
@@ -19,13 +23,14 @@ from convstore.domain.types import Actor, MessageType
 from convstore.domain.uid import Uid, UserId
 from convstore.errors import AccessDenied, Busy, ConversationNotFound, CursorAhead
 from convstore.handle import WAIT, handle
-from convstore.http.commands import circumstances, note, waits
+from convstore.http.commands import circumstances, idempotency_key, note, waits
 from convstore.http.errors import BAD_REQUEST, FORBIDDEN, NOT_FOUND, Problem
 from convstore.http.keys import BACKEND, CALLER
 from convstore.http.nodes import node_answer
 from convstore.http.params import member
 from convstore.log import read
-from convstore.log.outcome import Outcome
+from convstore.log.outcome import IdempotencyKey, Outcome
+from convstore.log.store import Store
 from convstore.projections import load
 
 # Copies that are looked up, and marked, together.
@@ -60,28 +65,27 @@ async def mark_all_read(request: web.Request) -> web.Response:
     """
     backend = request.app[BACKEND]
     asked = await _asked(request)
+    key = await idempotency_key(request)
+    if key is not None and (before := await backend.store.recall(key)):
+        note(request, list(before.values()), reflected=True)
+        return node_answer(request, "marked", await _remembered(backend.store, key))
     await asyncio.gather(
         *(backend.engine.wait(partition, position, WAIT) for partition, position in enumerate(asked.positions))
     )
-    marked = 0
-    after = ""
-    last: dict[int, int] = {}
-    while page := await _page(request, asked, after):
-        for partition, uids in page.items():
-            try:
-                outcome = await _mark(request, asked, partition, uids)
-            except Busy as error:
-                text = f"{marked} conversations were marked, then: {error} Send the request again for the others."
-                raise Busy(text, retry_after=error.retry_after) from error
-            if outcome is not None:
-                marked += sum(one.events > 0 for one in outcome.decided)
-                last[partition] = outcome.position
-        after = max(uid for uids in page.values() for uid in uids)
+    marking = _Marking(request, asked, key)
+    batches = _batches(request, asked)
+    batch = await anext(batches, None)
+    while batch is not None:
+        following = await anext(batches, None)
+        await marking.mark(batch, last=following is None)
+        batch = following
     reflected = waits(request) and all(
-        await asyncio.gather(*(backend.engine.wait(partition, position, WAIT) for partition, position in last.items()))
+        await asyncio.gather(
+            *(backend.engine.wait(partition, position, WAIT) for partition, position in marking.reached.items())
+        )
     )
-    note(request, [Outcome(partition, at, (), ()) for partition, at in last.items()], reflected=reflected)
-    return node_answer(request, "marked", marked)
+    note(request, [Outcome(partition, at, (), ()) for partition, at in marking.reached.items()], reflected=reflected)
+    return node_answer(request, "marked", marking.marked if key is None else await _remembered(backend.store, key))
 
 
 async def _asked(request: web.Request) -> _Asked:
@@ -117,28 +121,83 @@ async def _page(request: web.Request, asked: _Asked, after: str) -> dict[int, li
     return page
 
 
-async def _mark(request: web.Request, asked: _Asked, partition: int, uids: Sequence[Uid]) -> Outcome | None:
-    """Mark copies of one partition as far as they were seen; None when nothing of them was.
+async def _batches(request: web.Request, asked: _Asked) -> AsyncIterator[Sequence[MarkRead]]:
+    """Give the commands that mark the unread copies as far as they were seen: of one partition each time, some."""
+    after = ""
+    while page := await _page(request, asked, after):
+        for partition, uids in page.items():
+            async with request.app[BACKEND].pool.acquire() as conn:
+                seen = await read.versions_at(conn, partition, uids, asked.positions[partition])
+            if seen:
+                yield [
+                    MarkRead(conversation_id=uid, actor=asked.actor, reader=asked.reader, up_to=version)
+                    for uid, version in seen.items()
+                ]
+        after = max(uid for uids in page.values() for uid in uids)
 
-    Raises:
-        Busy: too much is waiting, or conversations go away faster than they can be left out.
-    """
-    backend = request.app[BACKEND]
-    async with backend.pool.acquire() as conn:
-        seen = await read.versions_at(conn, partition, uids, asked.positions[partition])
-    commands = [
-        MarkRead(conversation_id=uid, actor=asked.actor, reader=asked.reader, up_to=version)
-        for uid, version in seen.items()
-    ]
-    meta = circumstances(request, on_behalf_of=asked.reader)
-    for _ in range(_ATTEMPTS):
-        if not commands:
-            return None
-        try:
-            return (await handle(backend.store, backend.engine, commands, meta, wait=False)).outcome
-        except (ConversationNotFound, AccessDenied):
-            # The inbox had them still: deleted, or left, by now.
-            states = await backend.store.states(seen)
-            allowed = {uid for uid, state in states.items() if state.allows(asked.actor)}
-            commands = [command for command in commands if command.conversation_id in allowed]
-    raise Busy
+
+class _Marking:
+    """Carries batches out, counts what was marked, and knows the last position of each partition that came of it."""
+
+    def __init__(self, request: web.Request, asked: _Asked, key: IdempotencyKey | None) -> None:
+        self.marked = 0
+        self.reached: dict[int, int] = {}
+        self._request = request
+        self._asked = asked
+        self._key = key
+        self._remembered = 0
+
+    async def mark(self, commands: Sequence[MarkRead], *, last: bool) -> None:
+        """Carry a batch out, once however often the request is sent.
+
+        Raises:
+            Busy: too much is waiting, or conversations go away faster than they can be left out.
+        """
+        while True:
+            key = self._key if self._key is None or last else _of_batch(self._key, self._remembered)
+            try:
+                outcome = await self._carried_out(commands, key)
+            except Busy as error:
+                text = f"{self.marked} conversations were marked, then: {error} Send the request again for the others."
+                raise Busy(text, retry_after=error.retry_after) from error
+            if outcome is None:
+                return
+            self.marked += _changed(outcome)
+            self.reached[outcome.partition] = outcome.position
+            self._remembered += 1
+            if not outcome.replayed or last:
+                return
+            # What is remembered under this name was another batch, of a time before or of the same request beside this.
+
+    async def _carried_out(self, commands: Sequence[MarkRead], key: IdempotencyKey | None) -> Outcome | None:
+        backend = self._request.app[BACKEND]
+        meta = circumstances(self._request, on_behalf_of=self._asked.reader)
+        for _ in range(_ATTEMPTS):
+            if not commands:
+                return None
+            try:
+                return (await handle(backend.store, backend.engine, commands, meta, key, wait=False)).outcome
+            except (ConversationNotFound, AccessDenied):
+                # The inbox had them still: deleted, or left, by now.
+                states = await backend.store.states(command.conversation_id for command in commands)
+                allowed = {uid for uid, state in states.items() if state.allows(self._asked.actor)}
+                commands = [command for command in commands if command.conversation_id in allowed]
+        raise Busy
+
+
+def _of_batch(key: IdempotencyKey, number: int) -> IdempotencyKey:
+    return structs.replace(key, key=f"{key.key}\x1f{number}")
+
+
+async def _remembered(store: Store, key: IdempotencyKey) -> int:
+    """Count what was marked by all batches that are remembered of a request, whoever carried them out."""
+    marked = sum(map(_changed, (await store.recall(key)).values()))
+    number = 0
+    while found := await store.recall(_of_batch(key, number)):
+        marked += sum(map(_changed, found.values()))
+        number += 1
+    return marked
+
+
+def _changed(outcome: Outcome) -> int:
+    return sum(one.events > 0 for one in outcome.decided)
