@@ -190,6 +190,8 @@ class Settings(DeliverySettings):
     """A built web app to serve beside the API, as PATH=DIR: /dhis-web-messaging=./app; may be given several times."""
     front: Annotated[str, _setting("front", "Server")] = "page"
     """What a browser gets at /: page, the web page of convstore's own; none; or the path of an app of --static."""
+    sample_seconds: Annotated[float, _setting("sample_seconds", "Server")] = 60.0
+    """How often a few conversations are replayed and compared with the read models, in seconds; 0: never."""
     partitions: Annotated[int, _setting("partitions", "Database")] = 1
     """Partitions of the log, fixed when the store is created."""
     connections: Annotated[int, _setting("connections", "Database")] = 10
@@ -219,6 +221,7 @@ class Settings(DeliverySettings):
             ("max_body", 1_000, 1_000_000_000),
             ("max_attachment", 1, 10_000_000_000),
             ("session_minutes", 1, 43_200),
+            ("sample_seconds", 0, 86_400),
         )
         if self.metrics_port and self.metrics_port <= self.port < self.metrics_port + self.workers:
             raise ConfigError(

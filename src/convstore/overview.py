@@ -14,6 +14,7 @@ from convstore.engine.owner import is_gone
 from convstore.log.create import facts
 from convstore.projections import discover
 from convstore.sql import Statements
+from convstore.stream import subscriptions
 
 sql: Final = Statements(files(__package__) / "overview.sql")
 
@@ -74,6 +75,21 @@ class Sampled(Struct, frozen=True, kw_only=True, rename="camel"):
         return not self.differing
 
 
+class Following(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Where a subscription to the log stands: how many events are after what it has dealt with, and for how long.
+
+    ``dead_letters``: what its consumers could not deal with. ``consumers``: those that are there. ``ahead_of_log``: the
+    log is not the one that it followed.
+    """
+
+    subscription: str
+    lag_events: int
+    lag_seconds: float
+    dead_letters: int
+    consumers: tuple[str, ...]
+    ahead_of_log: bool
+
+
 class End(Struct, frozen=True, kw_only=True, rename="camel"):
     """The end of one partition of the log: its last position, and when that was recorded; None while it is empty."""
 
@@ -100,6 +116,19 @@ class Overview(Struct, frozen=True, kw_only=True, rename="camel"):
     missing: tuple[str, ...]
     deliveries: tuple[Figures, ...]
     samples: tuple[Sampled, ...]
+    subscriptions: tuple[Following, ...]
+
+
+def following(found: subscriptions.Standing) -> Following:
+    """Tell where a subscription stands, in few words."""
+    return Following(
+        subscription=found.subscription.name,
+        lag_events=found.behind,
+        lag_seconds=round(found.seconds, 3),
+        dead_letters=found.dead,
+        consumers=found.consumers,
+        ahead_of_log=found.ahead,
+    )
 
 
 def standing(status: ProjectionStatus, *, max_lag: float = MAX_LAG, rate: float | None = None) -> Standing:
@@ -145,6 +174,7 @@ async def read_overview(conn: Conn, *, max_lag: float = MAX_LAG) -> Overview:
         kept = await conn.fetchrow(sql.kept)
         projections = tuple(standing(status, max_lag=max_lag) for status in await read_status(conn))
         deliveries = tuple(await figures(conn))
+        followed = tuple(following(each) for each in await subscriptions.standings(conn))
         samples = tuple(Sampled(**row) for row in await conn.fetch(sample.sql.found))
     assert kept is not None  # noqa: S101 - it is one row of counts
     there = {(each.projection, each.partition) for each in projections}
@@ -155,8 +185,10 @@ async def read_overview(conn: Conn, *, max_lag: float = MAX_LAG) -> Overview:
     )
     return Overview(
         healthy=not missing
-        and all(each.well for each in (*projections, *deliveries))
-        and all(each.well for each in samples),
+        and all(each.well for each in projections)
+        and all(each.well for each in deliveries)
+        and all(each.well for each in samples)
+        and not any(each.ahead_of_log for each in followed),
         release=convstore.__version__,
         store=known.id,
         events=sum(end.head for end in ends),
@@ -168,4 +200,5 @@ async def read_overview(conn: Conn, *, max_lag: float = MAX_LAG) -> Overview:
         missing=missing,
         deliveries=deliveries,
         samples=samples,
+        subscriptions=followed,
     )

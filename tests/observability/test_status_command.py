@@ -97,7 +97,7 @@ async def test_a_read_model_without_checkpoint_makes_it_fail(dsn: str, owner: Co
 
     ran = await convstore("status", "--dsn", dsn, "--over", "0")
     assert 1 == ran.code
-    assert "inbox_v1 is missing: run convstore migrate" in ran.out
+    assert "inbox_v1 is missing: run convstore rebuild" in ran.out
 
 
 async def test_beside_a_server_it_shows_who_carries_and_how_fast(dsn: str, store: Store, engine: Engine) -> None:

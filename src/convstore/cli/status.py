@@ -115,6 +115,7 @@ def _show(overview: Overview) -> None:
     for name in overview.missing:
         console.print(Text(f"{name} is missing: run convstore rebuild", "red"))
     _show_deliveries(console, overview.deliveries)
+    _show_subscriptions(console, overview)
     _show_samples(console, overview)
     if overview.skipped:
         console.print(f"{_many(overview.skipped, 'event')} skipped on somebody's word: see convstore projection skips")
@@ -140,6 +141,21 @@ def _show_channel(console: Console, channel: Figures) -> None:
     if channel.stopped is not None:
         console.print(Text(f"{channel.channel} stands still: {channel.stopped}", "red"))
         console.print("  convstore deliveries resume --at-end goes on at the end of the log")
+
+
+def _show_subscriptions(console: Console, overview: Overview) -> None:
+    """Say how far other systems have dealt with the log."""
+    for each in overview.subscriptions:
+        dead = f", {_many(each.dead_letters, 'dead letter')}" if each.dead_letters else ""
+        console.print(
+            f"subscription {each.subscription}: {_many(each.lag_events, 'event')} and {each.lag_seconds:.1f} s behind, "
+            f"{_many(len(each.consumers), 'consumer')}{dead}"
+        )
+        if each.ahead_of_log:
+            console.print(Text(f"{each.subscription} has followed another log than this one: it was restored", "red"))
+            console.print(
+                f"  when it is clear what it lacks: convstore subscription reset {each.subscription} --after …"
+            )
 
 
 def _show_samples(console: Console, overview: Overview) -> None:

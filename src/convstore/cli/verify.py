@@ -13,8 +13,11 @@ from convstore.cli.connection import store_dsn
 from convstore.cli.loop import run
 from convstore.config import Where
 from convstore.database import SERVER_ROLE, connect
+from convstore.domain.uid import Uid, partition_of
+from convstore.engine.sample import Place, choose, connect_to_sample
+from convstore.engine.sample import sample as sample_one
 from convstore.engine.verify import Difference, compare
-from convstore.errors import ConfigError
+from convstore.errors import ConfigError, ConversationNotFound
 from convstore.log.create import facts
 from convstore.log.cursor import decode
 from convstore.log.verify import Checked, Progress
@@ -59,7 +62,14 @@ def log(*, where: Where = Where(), cursor: tuple[str, ...] = ()) -> None:  # noq
 
 
 @app.command
-def projections(names: tuple[str, ...] = (), /, *, where: Where = Where()) -> None:  # noqa: B008 - frozen
+def projections(
+    names: tuple[str, ...] = (),
+    /,
+    *,
+    where: Where = Where(),  # noqa: B008 - frozen
+    sample: int = 0,
+    conversation: tuple[str, ...] = (),
+) -> None:
     """Replay the log beside the live read models and compare row by row: rebuilt equals live.
 
     A server may go on running meanwhile. Exit code 1 when rows differ; each is named by its key, without its contents.
@@ -68,11 +78,20 @@ def projections(names: tuple[str, ...] = (), /, *, where: Where = Where()) -> No
     ----------
     names
         Read models to check, such as inbox; by default all.
+    sample
+        Replay only so many conversations, chosen at random, each by itself: seconds instead of the whole log.
+    conversation
+        Replay only this conversation; may be given several times.
     """
+    if sample < 0:
+        raise ConfigError("sample is a number of conversations: 1 or more.")
     chosen = [named(name) for name in names] or list(discover())
+    some = sample > 0 or bool(conversation)
 
     async def work() -> list[tuple[Projection, list[Difference]]]:
         async with store_dsn(where.dsn, where.data_dir) as dsn:
+            if some:
+                return await _sample(dsn, chosen, sample, conversation)
             found = []
             for projection in chosen:
                 with progress(f"replaying {projection.name}") as advance:
@@ -85,6 +104,29 @@ def projections(names: tuple[str, ...] = (), /, *, where: Where = Where()) -> No
         wrong = wrong or bool(differences)
     if wrong:
         sys.exit(FAILED)
+
+
+async def _sample(
+    dsn: str, chosen: list[Projection], number: int, conversations: Sequence[str]
+) -> list[tuple[Projection, list[Difference]]]:
+    """Replay some conversations by themselves, and give the differences by read model."""
+    conn = await connect_to_sample(dsn)
+    found: list[Difference] = []
+    try:
+        partitions = (await facts(conn)).partitions
+        places = [Place(partition_of(Uid(each), partitions), Uid(each)) for each in conversations]
+        places += await choose(conn, number)
+        with progress("replaying conversations") as advance:
+            for done, place in enumerate(places, 1):
+                differences = await sample_one(conn, place, chosen)
+                if differences is None:
+                    raise ConversationNotFound(place.conversation)
+                found += differences
+                advance(done, len(places))
+    finally:
+        await conn.close()
+    print(f"{len(places)} conversations replayed")  # noqa: T201
+    return [(each, [difference for difference in found if difference.projection == each.id]) for each in chosen]
 
 
 def report(projection: Projection, differences: Sequence[Difference]) -> None:

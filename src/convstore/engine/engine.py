@@ -19,6 +19,7 @@ from convstore.engine.owner import new_owner
 from convstore.engine.page import SETTINGS
 from convstore.engine.progress import Progress
 from convstore.engine.runner import Runner
+from convstore.engine.samples import Samples
 from convstore.engine.status import ProjectionStatus
 from convstore.errors import NotReady
 from convstore.projections import Projection, discover
@@ -49,6 +50,7 @@ class Engine:
         self._projections = tuple(discover() if projections is None else projections)
         self._names = [projection.id for projection in self._projections]
         self.owner = new_owner()
+        self.samples = Samples()
         self.grown = Signal()
         """Fires when the log is known to have more events: by this process's appends, by NOTIFY, by looking."""
         self.advanced = Signal()

@@ -129,6 +129,7 @@ async def _switch_now(shadow: Shadow, conn: Conn, grace: float) -> tuple[dict[in
     for table in projection.tables:
         await conn.execute(f"ALTER TABLE {shadow.schema}.{table} SET SCHEMA {SCHEMA}")
     await conn.execute(sql.install, projection.id)
+    await conn.execute(sql.forget_samples, projection.id)
     await conn.execute(sql.name_tables, projection.id, list(projection.tables))
     await conn.execute(f"DROP SCHEMA {shadow.schema} CASCADE")
     return positions, retired

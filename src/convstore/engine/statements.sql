@@ -29,7 +29,11 @@ UPDATE checkpoint AS c
    SET owner       = $4,
        epoch       = c.epoch + 1,
        lease_until = clock_timestamp() + make_interval(secs => $5::float8),
-       stopped     = NULL
+       stopped     = NULL,
+       ready       = c.ready
+                  OR c.position >= (SELECT h.position
+                                      FROM head h
+                                     WHERE h.partition = $2)
   FROM (SELECT f.projection, f.partition, w.position
           FROM unnest($1::text[], $3::bigint[]) AS w (projection, position)
           JOIN checkpoint AS f
@@ -224,6 +228,12 @@ SELECT count(*)
    AND a.application_name <> 'convstore rebuild'
    AND $2 <> ALL (pg_blocking_pids(a.pid));
 
+-- forget_samples --
+-- What was found of tables that are replaced says nothing about the new ones.
+--   $1 projection
+DELETE FROM projection_sample
+ WHERE projection = $1;
+
 -- install --
 -- Makes the checkpoints of a rebuild, which the search path has first, the live ones. The new epoch fences whoever moved
 -- them before.
@@ -290,3 +300,28 @@ WITH tables AS (
 )
 DELETE FROM checkpoint
  WHERE projection = $1;
+
+-- primary_key --
+-- The columns of a table's primary key.
+--   $1 table
+SELECT a.attname
+  FROM pg_index i
+  JOIN pg_attribute a
+    ON a.attrelid = i.indrelid
+   AND a.attnum = ANY (i.indkey)
+ WHERE i.indrelid = to_regclass($1)
+   AND i.indisprimary
+ ORDER BY a.attnum;
+
+-- has_index_by_conversation --
+-- Whether the rows of a conversation can be found in a table without reading all of it.
+--   $1 table
+SELECT EXISTS (
+    SELECT
+      FROM pg_index i
+      JOIN pg_attribute a
+        ON a.attrelid = i.indrelid
+       AND a.attnum = i.indkey[0]
+     WHERE i.indrelid = to_regclass($1)
+       AND i.indpred IS NULL
+       AND a.attname = 'conversation_id');

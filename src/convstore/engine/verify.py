@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from convstore.database import SCHEMA, Conn
+from convstore.domain.uid import Uid
 from convstore.engine.checkpoint import sql
 from convstore.engine.shadow import Advance, Shadow, open_shadow
 from convstore.errors import ConvstoreError
@@ -82,7 +83,11 @@ async def compare_with_live(shadow: Shadow) -> tuple[Difference, ...] | None:
         # Here whole tables are read, other than for taking events in.
         await conn.execute("SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on")
         return tuple(
-            [difference for table in projection.tables for difference in await _differences(shadow, projection, table)]
+            [
+                difference
+                for table in projection.tables
+                for difference in await differing_rows(conn, projection, table, shadow.schema)
+            ]
         )
     finally:
         await transaction.rollback()
@@ -93,34 +98,33 @@ async def live_positions(conn: Conn, projection: Projection) -> dict[int, int]:
     return {row["partition"]: row["position"] for row in await conn.fetch(sql.live_positions, projection.id)}
 
 
-async def _differences(shadow: Shadow, projection: Projection, table: str) -> list[Difference]:
-    keys = [
-        row["attname"]
-        for row in await shadow.conn.fetch(
-            """
-            SELECT a.attname
-              FROM pg_index i
-              JOIN pg_attribute a
-                ON a.attrelid = i.indrelid
-               AND a.attnum = ANY (i.indkey)
-             WHERE i.indrelid = to_regclass($1)
-               AND i.indisprimary
-             ORDER BY a.attnum
-            """,
-            f"{SCHEMA}.{table}",
-        )
-    ]
+async def differing_rows(
+    conn: Conn, projection: Projection, table: str, schema: str, conversation: Uid | None = None
+) -> list[Difference]:
+    """Compare a live table with the one that a replay has filled in this schema; of one conversation, or all rows.
+
+    Of one conversation, in a table that begins with persons, only rows of people are compared whom the replay has:
+    there is no index to find those of others by.
+    """
+    keys = [row["attname"] for row in await conn.fetch(sql.primary_key, f"{SCHEMA}.{table}")]
+    args: list[Any] = [MOST]
+    only = ""
+    if conversation is not None:
+        args.append(conversation)
+        only = "WHERE conversation_id = $2"
+        if not await conn.fetchval(sql.has_index_by_conversation, f"{SCHEMA}.{table}"):
+            only += f" AND user_id IN (SELECT user_id FROM {schema}.{table})"  # noqa: S608 - names of the code's own
     # Compared as texts: not every type has an equality of its own (json). Names come from the code, never from outside.
-    rows = await shadow.conn.fetch(
+    rows = await conn.fetch(
         f"""
         SELECT to_jsonb(live)::text AS live, to_jsonb(replayed)::text AS replayed
-          FROM {SCHEMA}.{table} AS live
-          FULL JOIN {shadow.schema}.{table} AS replayed
+          FROM (SELECT * FROM {SCHEMA}.{table} {only}) AS live
+          FULL JOIN (SELECT * FROM {schema}.{table} {only}) AS replayed
          USING ({", ".join(keys)})
          WHERE live::text IS DISTINCT FROM replayed::text
          LIMIT $1
         """,  # noqa: S608 - see above
-        MOST,
+        *args,
     )
     return [_difference(projection.id, table, keys, row["live"], row["replayed"]) for row in rows]
 

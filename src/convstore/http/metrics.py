@@ -61,6 +61,10 @@ class Metrics:
         ProcessCollector(registry=self._registry)
         GCCollector(registry=self._registry)
 
+    def register(self, collector: Collector) -> None:
+        """Count what another part knows, too."""
+        self._registry.register(collector)
+
     def served(self, method: str | None, route: str | None, status: int, seconds: float) -> None:
         """Count a request; method and route are those of the route that served it, None when there is none."""
         series = method or _NOWHERE, route if route is not None else _NOWHERE, status

@@ -17,6 +17,7 @@ from msgspec import Struct
 
 import convstore
 from convstore.backend import Backend
+from convstore.errors import NotReady
 from convstore.http.errors import Problem
 from convstore.http.keys import BACKEND, CALLER
 from convstore.http.metrics import METRICS, known_heads
@@ -78,7 +79,13 @@ class Readiness:
         wanted = len(self._names) * self._backend.store.partitions
         if there != wanted:
             log.warning("server.not_ready", error="read models are still being built", built=there, wanted=wanted)
-        return bool(there == wanted)
+            return False
+        try:
+            # This process looks at them once a second, and serves nobody before it has seen it.
+            self._backend.engine.check_ready()
+        except NotReady:
+            return False
+        return True
 
 
 class Partition(Struct, frozen=True):

@@ -53,6 +53,8 @@ class Projection(Struct, frozen=True, kw_only=True):
     apply: Statements
     queries: Statements
     fold: Callable[[Sequence[Recorded]], Iterator[Change]]
+    # Tables of which the rows of one conversation follow from its events alone: what samples compare.
+    by_conversation: tuple[str, ...]
     # Of all that the folder says: a rebuild that was interrupted goes on only with what it was begun with.
     digest: str
 
@@ -80,6 +82,7 @@ def load(name: str) -> Projection:
         apply=Statements(folder / "apply.sql"),
         queries=Statements(folder / "queries.sql"),
         fold=module.fold,
+        by_conversation=tuple(getattr(module, "BY_CONVERSATION", module.TABLES)),
         digest=_digest(folder),
     )
 
