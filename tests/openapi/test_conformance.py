@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import requests
 from convstore.demo import HELP_DESK
 from convstore.http.me import USER_SETTINGS
 from convstore.http.routes import API, OUTSIDE
-from served import Served, serving
+from served import Served
 
 HERE = Path(__file__).parent
 EXAMPLES = os.environ.get("CONVSTORE_TEST_SCHEMATHESIS_EXAMPLES", "3")  # of each operation, found by chance
@@ -27,12 +26,6 @@ ADMIN, MOBILE = "xE7jOejl9FI", "PhzytPW3g2J"
 BUILT = files("convstore.http") / "built"  # the web page
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(_AT_MOST + 120)]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with serving(tmp_path_factory.mktemp("schemathesis"), "--demo") as served:
-        yield served
 
 
 def known(api: str, username: str) -> dict[str, object]:
@@ -80,17 +73,17 @@ def known(api: str, username: str) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("username", ["mobile", "admin"])
-def test_every_operation_does_what_the_document_says(server: Served, tmp_path: Path, username: str) -> None:
-    (tmp_path / "known.json").write_text(json.dumps(known(server.url, username)))
+def test_every_operation_does_what_the_document_says(demo: Served, tmp_path: Path, username: str) -> None:
+    (tmp_path / "known.json").write_text(json.dumps(known(demo.url, username)))
     # From a file: the operation that gives the document is one to be called as well.
-    document = requests.get(f"{server.url}/openapi.json", auth=(username, "district"), timeout=30)
+    document = requests.get(f"{demo.url}/openapi.json", auth=(username, "district"), timeout=30)
     (tmp_path / "openapi.json").write_bytes(document.content)
-    failed = len([line for line in server.lines() if line["event"] == "request.failed"])
+    failed = len([line for line in demo.lines() if line["event"] == "request.failed"])
 
     done = subprocess.run(
         [
             *(sys.executable, "-m", "schemathesis.cli", "--config-file", HERE / "schemathesis.toml"),
-            *("run", tmp_path / "openapi.json", "--url", server.url.removesuffix("/api")),
+            *("run", tmp_path / "openapi.json", "--url", demo.url.removesuffix("/api")),
             *("--auth", f"{username}:district", "--max-examples", EXAMPLES),
         ],
         capture_output=True,
@@ -108,4 +101,4 @@ def test_every_operation_does_what_the_document_says(server: Served, tmp_path: P
     assert 0 == done.returncode, done.stdout + done.stderr
     everything = len((*API, *OUTSIDE))
     assert re.search(rf"Selected: {everything}/{everything}\s+Tested: {everything}\n", done.stdout), done.stdout
-    assert failed == len([line for line in server.lines() if line["event"] == "request.failed"])
+    assert failed == len([line for line in demo.lines() if line["event"] == "request.failed"])
