@@ -14,7 +14,7 @@ from cyclopts.config import Toml
 
 import convstore
 from convstore import logs
-from convstore.cli import attachments, deliveries, directory, log, projection, token, user, verify
+from convstore.cli import attachments, deliveries, directory, log, projection, subscription, token, user, verify
 from convstore.cli.as_of import as_of
 from convstore.cli.connection import owner_dsn
 from convstore.cli.explain import explain_
@@ -22,6 +22,7 @@ from convstore.cli.history import history
 from convstore.cli.loop import run
 from convstore.cli.race import race
 from convstore.cli.rebuild import rebuild
+from convstore.cli.replay import replay
 from convstore.cli.serve import serve
 from convstore.cli.status import status
 from convstore.config import DEFAULT_FILE, ENVIRONMENT_PREFIX, Settings, Where, check_file
@@ -52,8 +53,10 @@ app.command(log.app)
 app.command(verify.app)
 app.command(status)
 app.command(projection.app)
+app.command(subscription.app)
 app.command(history)
 app.command(explain_, name="explain")
+app.command(replay)
 app.command(as_of)
 app.command(race)
 app.command(rebuild)

@@ -1,10 +1,8 @@
 """``convstore history``: what happened to a conversation, for auditors at a terminal."""
 
 import sys
-from datetime import datetime
 from typing import Annotated, Protocol
 
-import msgspec
 from cyclopts import Parameter
 from rich.console import Console
 from rich.text import Text
@@ -13,6 +11,7 @@ from convstore.audit.history import Entry, entry, mentioned
 from convstore.audit.sight import EVERYTHING, page
 from convstore.cli.looking import conversation_named, looking
 from convstore.cli.loop import run
+from convstore.cli.printing import clock, print_json
 from convstore.config import Where
 from convstore.domain.access import HistoryViewed
 from convstore.errors import ConversationNotFound
@@ -94,11 +93,6 @@ def as_line() -> Show:
     return show
 
 
-def clock(at: datetime) -> str:
-    """Write a time for people, in UTC with milliseconds."""
-    return at.isoformat(sep=" ", timespec="milliseconds").removesuffix("+00:00")
-
-
 def _aside(said: Entry) -> str:
     """Say what else is known of how it came about."""
     by = None if said.on_behalf_of is None else f"on behalf of {said.on_behalf_of.display_name or said.on_behalf_of.id}"
@@ -107,4 +101,4 @@ def _aside(said: Entry) -> str:
 
 
 def _as_json(said: Entry, _remark: str = "") -> None:
-    sys.stdout.write(msgspec.json.encode(said).decode() + "\n")
+    print_json(said)
