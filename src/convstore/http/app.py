@@ -28,10 +28,12 @@ from convstore.http.negotiation import Format, negotiate
 from convstore.http.openapi.serve import DESCRIPTION, Description
 from convstore.http.router import Found, Router
 from convstore.http.static import MODULES, MOUNTS, modules, mounts, serve_file
+from convstore.http.stream_metrics import LOOKOUT, StreamMetrics, keep_watching
 from convstore.http.subscriptions import CONSUMING
 from convstore.http.texts import check_percent_encoded
 from convstore.http.uploads import longest_upload
 from convstore.stream.consuming import Consuming
+from convstore.stream.lookout import Lookout
 
 _ROUTER = web.AppKey("router", Router)
 _FOUND = web.RequestKey("found", Found)
@@ -62,7 +64,10 @@ def make_app(backend: Backend, *, worker: int = 0) -> web.Application:
     app[HUB] = make_hub(backend)
     app[CONSUMING] = Consuming(backend.pool)
     app[WATCH] = make_watch(backend)
+    app[LOOKOUT] = Lookout(backend.pool)
+    app.cleanup_ctx.append(keep_watching)
     app[METRICS] = Metrics(backend, worker)
+    app[METRICS].register(StreamMetrics(app[HUB], app[LOOKOUT]))
     app[READINESS] = Readiness(backend)
     app[PROXIES] = networks(settings.trusted_proxies)
     mounted = mounts(settings.static)

@@ -228,5 +228,4 @@ class _Projections(Collector):
         yield CounterMetricFamily(
             "convstore_sample_differences", "Of them, those that the read models show otherwise.", samples.differing
         )
-        if samples.age is not None:
-            yield GaugeMetricFamily("convstore_sample_age_seconds", "Time since the last of them.", samples.age)
+        yield GaugeMetricFamily("convstore_sample_age_seconds", "Time since the last of them.", samples.age)
