@@ -191,6 +191,12 @@ def plan_conversations(query: Query, fields: tuple[Field, ...], *, with_internal
     return plan_list(source, rest, fields)
 
 
+def own_conversations(*, with_internal: bool) -> Source:
+    """Give where the caller's own conversations come from, in the view that his rights give him."""
+    rows = _inbox["own_all" if with_internal else "own"]
+    return Source(entity=_entity(with_internal=with_internal), rows=rows, args=(Late.CALLER,))
+
+
 @lru_cache(maxsize=PLANS)
 def _planned_object(fields: tuple[Field, ...], *, with_internal: bool) -> ObjectPlan:
     suffix = "_all" if with_internal else ""

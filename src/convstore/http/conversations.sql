@@ -25,9 +25,10 @@ SELECT concat_ws(' ', (SELECT revision FROM directory_revision),
                  ({0}))
 
 -- revision_of_log --
--- By what a list is the same as before that shows more than one's own copies: the names of people, and the whole log.
---   {0} projections[]
-SELECT concat_ws(' ', (SELECT revision FROM directory_revision),
+-- By what a list is the same as before that shows more than one's own copies: who reads it, the names of people, and the
+-- whole log.
+--   $1 reader  {0} projections[]
+SELECT concat_ws(' ', $1::text, (SELECT revision FROM directory_revision),
                  (SELECT string_agg(concat(projection, '=', position), ',' ORDER BY partition, projection)
                     FROM checkpoint
                    WHERE projection = ANY ({0})))

@@ -113,14 +113,21 @@ def list_xml(
     else:
         parts.append(f'<{entity.plural}{namespace} link="{markup.attribute(link)}">')
         _write_pager(parts, found)
-    href = layout.fields.get("href") if isinstance(layout, Shape) else None
-    for value in objects:
-        more = f' link="{markup.attribute(getattr(value, href))}"' if href is not None else ""
-        _write_object(parts, entity.name, value, layout, more)
+    _write_objects(parts, entity, objects, layout)
     parts.append(f"</{entity.plural}>")
     if root == "metadata":
         parts.append("</metadata>")
     return "".join(parts).encode()
+
+
+def objects_xml(entity: Entity, objects: Sequence[Object], layout: Layout) -> str:
+    """Write objects as one element of another document in XML; nothing, when there are none."""
+    if not objects:
+        return ""
+    parts = [f"<{entity.plural}>"]
+    _write_objects(parts, entity, objects, layout)
+    parts.append(f"</{entity.plural}>")
+    return "".join(parts)
 
 
 def object_xml(name: str, found: Object, layout: Layout) -> bytes:
@@ -128,6 +135,14 @@ def object_xml(name: str, found: Object, layout: Layout) -> bytes:
     parts = [markup.DECLARATION]
     _write_object(parts, name, found, layout, f' xmlns="{markup.DXF2}"')
     return "".join(parts).encode()
+
+
+def _write_objects(parts: list[str], entity: Entity, objects: Sequence[Object], layout: Layout) -> None:
+    """Write the objects of a list; those that have an ``href`` get it as ``link`` too."""
+    href = layout.fields.get("href") if isinstance(layout, Shape) else None
+    for value in objects:
+        more = f' link="{markup.attribute(getattr(value, href))}"' if href is not None else ""
+        _write_object(parts, entity.name, value, layout, more)
 
 
 def _write_pager(parts: list[str], found: AnyPager) -> None:

@@ -47,6 +47,7 @@ class Late(Enum):
     CALLER = auto()
     API_URL = auto()
     ID = auto()
+    IDS = auto()
 
 
 class Statement(Struct, frozen=True):
@@ -55,9 +56,9 @@ class Statement(Struct, frozen=True):
     sql: str
     args: tuple[Any, ...]
 
-    def bound(self, caller: str, api_url: str, uid: str = "") -> list[Any]:
-        """Give the arguments for one run; ``uid`` is the object's, where there is but one."""
-        late = {Late.CALLER: caller, Late.API_URL: api_url, Late.ID: uid}
+    def bound(self, caller: str, api_url: str, uid: str = "", ids: Sequence[str] = ()) -> list[Any]:
+        """Give the arguments for one run; ``uid`` or ``ids`` are of the objects, where these are named."""
+        late = {Late.CALLER: caller, Late.API_URL: api_url, Late.ID: uid, Late.IDS: ids}
         return [late[arg] if isinstance(arg, Late) else arg for arg in self.args]
 
 

@@ -268,3 +268,33 @@ def plan_object(source: Source, fields: tuple[Field, ...], extra: tuple[str, ...
         children=tuple(selection.children),
         extra=len(extra),
     )
+
+
+class ObjectsPlan(Struct, frozen=True):
+    """Some compiled objects: each row has the shape's columns, then its ``place`` among those that were asked for."""
+
+    statement: Statement
+    shape: Shape
+    id: int
+    children: tuple[Children, ...]
+
+
+def plan_objects(source: Source, fields: tuple[Field, ...]) -> ObjectsPlan:
+    """Compile some objects, whose ids come late, as a list shows them.
+
+    Raises:
+        BadQuery: fields go too deep.
+    """
+    names, arguments = Names(), Arguments(*source.args)
+    scope = Scope(names.next(), names)
+    selection = Selection(scope, names)
+    made = shape(source.entity, fields, selection, listing=True)
+    own = selection.index(f"{scope.row}.id") if selection.children else 0
+    sql = SKELETONS.later_page.format(
+        columns="".join(f"{sql} AS c{index}, " for index, sql in enumerate(selection.columns)),
+        ids=SKELETONS.ids_given.format(ids=arguments.bind(Late.IDS, "text[]")),
+        source=source.rows,
+        row=scope.row,
+        joins=scope.joins,
+    )
+    return ObjectsPlan(statement=statement(sql, arguments), shape=made, id=own, children=tuple(selection.children))

@@ -9,7 +9,7 @@ from msgspec import Struct
 from convstore.database import Conn, Pool
 from convstore.http.query import keyset
 from convstore.http.query.compile import SKELETONS
-from convstore.http.query.listing import ListPlan, ObjectPlan
+from convstore.http.query.listing import ListPlan, ObjectPlan, ObjectsPlan
 from convstore.http.query.shape import Children, Related, Row
 
 
@@ -76,6 +76,14 @@ async def run_object(conn: Conn, plan: ObjectPlan, uid: str, *, caller: str, api
         extra=tuple(row[len(row) - 1 - plan.extra : len(row) - 1]),
         positions=row["positions"],
     )
+
+
+async def run_objects(conn: Conn, plan: ObjectsPlan, ids: Sequence[str], *, caller: str, api_url: str) -> list[Struct]:
+    """Fetch those of these objects that there are, in the order of their ids, in the caller's transaction."""
+    rows = await conn.fetch(plan.statement.sql, *plan.statement.bound(caller, api_url, ids=ids))
+    rows.sort(key=lambda row: row["place"])
+    related = await _related(conn, plan.children, [row[plan.id] for row in rows], api_url) if plan.children else ()
+    return plan.shape.render(rows, related, api_url)
 
 
 def snapshot(conn: Conn) -> "asyncpg.transaction.Transaction":

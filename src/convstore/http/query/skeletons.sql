@@ -44,6 +44,10 @@ SELECT {columns} page.place
   FROM ({ids}) AS page
   JOIN ({source}) AS {row} ON {row}.id = page.id {joins}
 
+-- ids_given --
+-- Ids that somebody knows already.
+SELECT given.id, given.place FROM unnest({ids}) WITH ORDINALITY AS given (id, place)
+
 -- hits --
 -- What passes, found once, to be counted and cut.
 WITH hit AS MATERIALIZED (SELECT {row}.id, {keyed} {rows})

@@ -1,0 +1,131 @@
+"""What changed in one person's inbox after a place in the log: for clients that were away, and for those that follow.
+
+A place is a position for each partition. From each, what changed is taken in the order in which it did, as far as the
+read models have come, and given turn by turn, so that a busy partition does not hold up the others. A copy that changes
+again while somebody goes through the pages comes again, later: nothing is passed over.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Final
+
+from aiohttp import web
+from msgspec import Struct
+
+from convstore.backend import Backend
+from convstore.database import Conn
+from convstore.domain import policy
+from convstore.domain.uid import Uid, UserId
+from convstore.errors import CursorExpired, CursorInvalid
+from convstore.http.keys import CALLER
+from convstore.log import cursor
+from convstore.projections import load
+from convstore.sql import Statements
+
+SQL: Final = Statements(files(__package__) / "delta.sql")
+POSITIONS: Final = Statements(files(__package__) / "conversations.sql").positions
+
+# Who is told of a change must find it: in his list, and in the thread.
+READ_MODELS: Final = [load("inbox").id, load("thread").id]
+
+
+class Viewer(Struct, frozen=True):
+    """Whose inbox it is, and whether he sees internal messages in it: what changed depends on both."""
+
+    reader: UserId
+    internal: bool
+
+    @classmethod
+    def of_caller(cls, request: web.Request) -> "Viewer":
+        """Give the view of whoever asks, by his present rights."""
+        person = request[CALLER]
+        return cls(person.id, policy.sees_internal(person.actor()))
+
+
+class Changed(Struct, frozen=True):
+    """One conversation that changed for somebody, or is not his any more; the place after it."""
+
+    id: Uid
+    gone: bool
+    positions: tuple[int, ...]
+
+
+class Changes(Struct, frozen=True):
+    """Some changes, in the order to be taken over, each conversation once; ``positions``: the place after them.
+
+    ``reached``: how far the read models had come. ``more``: there are more right now.
+    """
+
+    changed: list[Changed]
+    positions: tuple[int, ...]
+    reached: tuple[int, ...]
+    more: bool
+
+
+async def read_changes(conn: Conn, view: Viewer, after: Sequence[int], limit: int) -> Changes:
+    """Give the first changes after a place, at most so many.
+
+    A place that the read models have not come to yet has no changes after it.
+
+    Raises:
+        CursorExpired: what changed since is not known any more.
+    """
+    rows = await conn.fetch(SQL.since, view.reader, list(after), READ_MODELS, limit + 1, view.internal)
+    if any(row["expired"] for row in rows):
+        raise CursorExpired
+    reached = list(after)
+    found: defaultdict[int, list[tuple[int, Uid, bool]]] = defaultdict(list)
+    for row in rows:
+        reached[row["partition"]] = row["reached"]
+        if row["position"] is not None:
+            found[row["partition"]].append((row["position"], Uid(row["conversation_id"]), row["gone"]))
+    turns = sorted((turn, partition) for partition, here in found.items() for turn in range(len(here)))[:limit]
+    positions = list(after)
+    changed = []
+    for turn, partition in turns:
+        position, uid, gone = found[partition][turn]
+        positions[partition] = position
+        changed.append(Changed(uid, gone, tuple(positions)))
+    left = {partition for partition, here in found.items() if (len(here) - 1, partition) not in set(turns)}
+    for partition, position in enumerate(reached):
+        if partition not in left:
+            positions[partition] = max(positions[partition], position)
+    return Changes(changed, tuple(positions), tuple(reached), more=bool(left))
+
+
+async def read_place(conn: Conn) -> tuple[int, ...]:
+    """Give the place that the read models have come to."""
+    return tuple(await conn.fetchval(POSITIONS.format("$1::text[]"), READ_MODELS))
+
+
+def encode(backend: Backend, view: Viewer, positions: Sequence[int]) -> str:
+    """Give the cursor of a place in somebody's view: no other view takes it."""
+    return cursor.encode(positions, _name(backend, view))
+
+
+def decode(backend: Backend, view: Viewer, text: str) -> tuple[int, ...]:
+    """Give the place that a cursor stands for; also that of a list, which does not say in which view it was taken.
+
+    Raises:
+        CursorInvalid: it is none, or another person's.
+        CursorExpired: it is of the view that he had before his right to see internal messages changed.
+    """
+    store, partitions = backend.store, backend.store.partitions
+    other = Viewer(view.reader, not view.internal)
+    for name in (_name(backend, view), store.id, _name(backend, other)):
+        try:
+            positions = cursor.decode(text, partitions, name)
+        except CursorInvalid:
+            continue
+        if name == _name(backend, other):
+            raise CursorExpired(
+                "Since this cursor your right to see internal messages has changed: read the list again, and go on "
+                "from its cursor."
+            )
+        return positions
+    raise CursorInvalid
+
+
+def _name(backend: Backend, view: Viewer) -> str:
+    return f"{backend.store.id}/inbox of {view.reader}{'/internal' if view.internal else ''}"
