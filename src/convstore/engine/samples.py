@@ -9,12 +9,12 @@ class Samples:
     def __init__(self) -> None:
         self.conversations = 0
         self.differing = 0
-        self._last: float | None = None
+        self._last = time.monotonic()
 
     @property
-    def age(self) -> float | None:
-        """Seconds since the last one; None when there was none yet."""
-        return None if self._last is None else time.monotonic() - self._last
+    def age(self) -> float:
+        """Seconds since the last one, or since the start when there was none yet."""
+        return time.monotonic() - self._last
 
     def note(self, *, differs: bool) -> None:
         """Count one."""
