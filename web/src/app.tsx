@@ -122,6 +122,7 @@ function Desk({ me, onLanguage, onSignOut }: { me: Me; onLanguage(): void; onSig
   const detail = route.writing || route.uid !== undefined;
   const list = write({ ...route, uid: undefined, writing: false });
   const last = useRef<string | undefined>(undefined);
+  const subject = inbox.rows?.find((row) => row.id === route.uid)?.subject;
 
   // Back in the list, on the line that one came from.
   useEffect(() => {
@@ -134,7 +135,6 @@ function Desk({ me, onLanguage, onSignOut }: { me: Me; onLanguage(): void; onSig
       const unread = inbox.counts?.unread ? `(${inbox.counts.unread}) ` : "";
       document.title = `${unread}${t(route.folder)} – ${t("app")}`;
     } else if (route.uid) {
-      const subject = inbox.rows?.find((row) => row.id === route.uid)?.subject;
       document.title = `${subject ?? t("messages")} – ${t("app")}`;
     }
   });
@@ -237,6 +237,7 @@ function Desk({ me, onLanguage, onSignOut }: { me: Me; onLanguage(): void; onSig
             <Thread
               me={me}
               uid={route.uid}
+              subject={subject}
               back={{ href: list, label: t("back", { folder: t(route.folder) }) }}
               tick={inbox.tick}
               reply={reply}

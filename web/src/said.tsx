@@ -5,33 +5,44 @@ interface Said {
   text: string;
   /** Tells the same text said twice apart. */
   number: number;
-  shown: boolean;
 }
 
-let hear: (said: Said) => void = () => undefined;
+let show: (said: Said) => void = () => undefined;
+let speak: (said: Said) => void = () => undefined;
 let number = 0;
 
 /** Says it, seen and heard. */
-export const tell = (text: string): void => hear({ text, number: ++number, shown: true });
+export const tell = (text: string): void => show({ text, number: ++number });
 
 /** Says it to screen readers only: what eyes see anyhow. */
-export const announce = (text: string): void => hear({ text, number: ++number, shown: false });
+export const announce = (text: string): void => speak({ text, number: ++number });
 
 const SECONDS = 6;
+const MOST = 3;
 
+/** Two places, so that neither takes the other's word away. */
 export function Said() {
-  const [said, setSaid] = useState<Said | undefined>();
-  useEffect(() => {
-    hear = setSaid;
-  }, []);
-  useEffect(() => {
-    if (!said) return undefined;
-    const timer = setTimeout(() => setSaid(undefined), SECONDS * 1000);
-    return () => clearTimeout(timer);
-  }, [said]);
   return (
-    <div role="status" class={said?.shown ? "said shown" : "said"}>
-      {said && <span key={said.number}>{said.text}</span>}
+    <>
+      <Spoken listen={(hear) => (show = hear)} look="said" />
+      <Spoken listen={(hear) => (speak = hear)} look="unseen" />
+    </>
+  );
+}
+
+function Spoken({ listen, look }: { listen(hear: (said: Said) => void): void; look: string }) {
+  const [all, setAll] = useState<Said[]>([]);
+  useEffect(() => {
+    listen((said) => {
+      setAll((before) => [...before.slice(1 - MOST), said]);
+      setTimeout(() => setAll((now) => now.filter((each) => each !== said)), SECONDS * 1000);
+    });
+  }, []);
+  return (
+    <div role="status" aria-atomic="false" class={look}>
+      {all.map((said) => (
+        <p key={said.number}>{said.text}</p>
+      ))}
     </div>
   );
 }

@@ -97,12 +97,15 @@ export function Dialog(props: { title: string; onClose(): void; children: Compon
   );
 }
 
+// Whoever has just opened the page begins at its beginning.
+let untouched = true;
+for (const kind of ["keydown", "pointerdown"]) {
+  addEventListener(kind, () => (untouched = false), { capture: true, once: true });
+}
+
 /** Puts the focus on a view's heading when the view changes, so that screen readers tell where one is. */
 export function useFocusOn(ref: RefObject<HTMLElement | null>, what: unknown): void {
-  const first = useRef(true);
   useEffect(() => {
-    // When the page has just been opened, the reader begins at its beginning.
-    if (!first.current || document.activeElement !== document.body) ref.current?.focus({ preventScroll: true });
-    first.current = false;
+    if (!untouched) ref.current?.focus({ preventScroll: true });
   }, [what]);
 }

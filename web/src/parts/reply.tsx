@@ -64,15 +64,15 @@ export function ReplyForm({ me, thread, field, onSent }: Props) {
         onGoing={setGoing}
       />
       <div class="send">
-        <button type="submit" class="main" aria-disabled={busy}>
-          {t(busy ? "sending" : problem ? "sendAgain" : "send")}
-        </button>
         {me.manager && (
           <label class="tick">
             <input type="checkbox" checked={draft.internal} onChange={(event) => change({ internal: event.currentTarget.checked })} />
             {t("replyInternal")}
           </label>
         )}
+        <button type="submit" class="main" aria-disabled={busy}>
+          {t(busy ? "sending" : problem ? "sendAgain" : "send")}
+        </button>
       </div>
     </form>
   );

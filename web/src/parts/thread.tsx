@@ -17,6 +17,8 @@ const LATEST = 20;
 interface Props {
   me: Me;
   uid: string;
+  /** When the list knows it. */
+  subject: string | undefined;
   back: { href: string; label: string };
   tick: number;
   reply: RefObject<HTMLTextAreaElement | null>;
@@ -33,7 +35,7 @@ export interface Doing {
 
 export const doing: { current: Doing | undefined } = { current: undefined };
 
-export function Thread({ me, uid, back, tick, reply, onChange, onLeft }: Props) {
+export function Thread({ me, uid, subject, back, tick, reply, onChange, onLeft }: Props) {
   const { thread, problem, reload, change } = useThread({
     uid,
     tick,
@@ -43,7 +45,11 @@ export function Thread({ me, uid, back, tick, reply, onChange, onLeft }: Props) 
   const heading = useRef<HTMLHeadingElement>(null);
   const section = useRef<HTMLElement>(null);
   const [leaving, setLeaving] = useState(false);
-  useFocusOn(heading, `${uid} ${thread === undefined}`);
+  useFocusOn(heading, uid);
+  useEffect(() => {
+    // The heading has the focus already, but could not say what it is.
+    if (thread && !subject && document.activeElement === heading.current) announce(thread.subject);
+  }, [thread === undefined]);
 
   async function act(part: Partial<Conversation>, done: string, action: () => Promise<unknown>) {
     try {
@@ -74,7 +80,7 @@ export function Thread({ me, uid, back, tick, reply, onChange, onLeft }: Props) 
           <span class="unseen">{back.label}</span>
         </a>
         <h2 id="thread-title" ref={heading} tabIndex={-1} dir="auto">
-          {thread?.subject ?? t("loading")}
+          {thread?.subject ?? subject ?? t("loading")}
         </h2>
       </div>
       {problem && <Problem text={problem} again={() => void reload()} />}

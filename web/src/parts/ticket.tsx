@@ -1,5 +1,5 @@
 // Status, priority and assignee: to be set by those who work on tickets, to be read by all others.
-import { useState } from "preact/hooks";
+import { useId, useState } from "preact/hooks";
 import {
   assign,
   findPeople,
@@ -12,7 +12,7 @@ import {
   type Me,
   type Person,
 } from "../model";
-import { t } from "../words";
+import { t, type Word } from "../words";
 import { Words } from "./basics";
 import { Combobox } from "./combobox";
 
@@ -54,38 +54,18 @@ export function Ticket({ me, thread, act }: Props) {
   const path = messageType === "TICKET" ? "userLookup/feedbackRecipients" : "userLookup";
   return (
     <div class="ticket" role="group" aria-label={t(messageType)}>
-      <label>
-        {t("status")}
-        <select
-          value={status}
-          onChange={(event) => {
-            const value = STATUSES.find((each) => each === event.currentTarget.value) ?? status;
-            void act({ status: value }, t("statusSet", { value: t(value) }), () => setStatus(id, value));
-          }}
-        >
-          {STATUSES.map((each) => (
-            <option key={each} value={each}>
-              {t(each)}
-            </option>
-          ))}
-        </select>
-      </label>
-      <label>
-        {t("priority")}
-        <select
-          value={priority}
-          onChange={(event) => {
-            const value = PRIORITIES.find((each) => each === event.currentTarget.value) ?? priority;
-            void act({ priority: value }, t("prioritySet", { value: t(value) }), () => setPriority(id, value));
-          }}
-        >
-          {PRIORITIES.map((each) => (
-            <option key={each} value={each}>
-              {t(each)}
-            </option>
-          ))}
-        </select>
-      </label>
+      <Choice
+        label="status"
+        values={STATUSES}
+        value={status}
+        onChange={(value) => act({ status: value }, t("statusSet", { value: t(value) }), () => setStatus(id, value))}
+      />
+      <Choice
+        label="priority"
+        values={PRIORITIES}
+        value={priority}
+        onChange={(value) => act({ priority: value }, t("prioritySet", { value: t(value) }), () => setPriority(id, value))}
+      />
       <div class="assignee">
         <span>
           {t("assignee")}: <strong>{assignee ? <Words>{assignee.displayName}</Words> : t("nobody")}</strong>
@@ -109,6 +89,30 @@ export function Ticket({ me, thread, act }: Props) {
         </button>
         {choosing && <Combobox label={t("assignOther")} find={(text, signal) => findPeople(path, text, signal)} onChoose={(found) => void give(found)} plain />}
       </div>
+    </div>
+  );
+}
+
+function Choice<T extends Word>(props: { label: Word; values: readonly T[]; value: T; onChange(value: T): Promise<void> }) {
+  const { label, values, value, onChange } = props;
+  const id = useId();
+  return (
+    <div class="choice">
+      <label for={id}>{t(label)}</label>
+      <select
+        id={id}
+        value={value}
+        onChange={(event) => {
+          const chosen = values.find((each) => each === event.currentTarget.value);
+          if (chosen && chosen !== value) void onChange(chosen);
+        }}
+      >
+        {values.map((each) => (
+          <option key={each} value={each}>
+            {t(each)}
+          </option>
+        ))}
+      </select>
     </div>
   );
 }
