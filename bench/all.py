@@ -53,6 +53,7 @@ _BENCHES = (
     Bench("cold.py", _args("--times 3"), _args(""), "to_participants"),
     Bench("fan_out.py", _args(""), _args(""), "to_100000"),
     Bench("search.py", _args("--conversations 10000 --rounds 10"), _args(""), "searches"),
+    Bench("as_of.py", _args("--conversations 2000 --events 10000 --rounds 10"), _args(""), "list_p50_ms"),
     Bench("unread.py", _args("--seconds 2"), _args("--seconds 6"), "p99_ms"),
     Bench("mark_all_read.py", _args("--unread 5000 --counts 100"), _args(""), "counts_p99_ms"),
     Bench("memory.py", _args("--events 30000 --seconds 2"), _args("--seconds 10"), "memory_mb"),

@@ -20,7 +20,7 @@ from common import fresh_store, percentile, report, run, server
 from serving import Client, add_people, log_in, request, serving
 
 from convstore.database import Conn, connect, open_pool
-from convstore.domain.commands import ConversationCommand, MarkRead, MarkUnread, Reply, SendMessage
+from convstore.domain.commands import ClearFollowUp, ConversationCommand, FlagFollowUp, MarkRead, Reply, SendMessage
 from convstore.domain.types import Actor
 from convstore.domain.uid import Uid, UserId, new_uid
 from convstore.log.read import heads
@@ -63,13 +63,18 @@ def reply(uid: Uid, sender: UserId) -> Reply:
 
 
 def course(uid: Uid, number: int, people: Sequence[UserId]) -> ConversationCommand:
-    """Give the next of many events of one conversation."""
+    """Give the next of many commands on one conversation, each of which makes one event."""
     who = people[number // 10 % len(people)]
-    if number % 10 in (0, 3, 5, 8):
-        return reply(uid, people[number % len(people)])
-    if number % 2:
-        return MarkUnread(conversation_id=uid, actor=Actor(id=who), reader=who)
-    return MarkRead(conversation_id=uid, actor=Actor(id=who), reader=who)
+    asker = Actor(id=who)
+    match number % 10:
+        case 0 | 3 | 5 | 8:
+            return reply(uid, people[number % len(people)])
+        case 1 | 6:
+            return FlagFollowUp(conversation_id=uid, actor=asker, participant=who)
+        case 2 | 7:
+            return ClearFollowUp(conversation_id=uid, actor=asker, participant=who)
+        case _:
+            return MarkRead(conversation_id=uid, actor=asker, reader=who)
 
 
 async def fill(dsn: str, people: Sequence[UserId], conversations: int, events: int) -> dict[str, Any]:
@@ -127,7 +132,6 @@ async def measure(dsn: str, owner: Conn, conversations: int, events: int, rounds
         instant = times["instant"].isoformat().replace("+00:00", "Z")
         found: dict[str, Any] = {}
         said: dict[str, Any] = {}
-        (head,) = [await owner.fetchval("SELECT max(position) FROM event")]
         present = (await client.ask(request("GET", f"{_MC}?pageSize=1", _READER))).head
         recent = present.partition(b"Convstore-Cursor: ")[2].partition(b"\r\n")[0].decode()
         for name, path, person, times_asked in (
@@ -149,8 +153,10 @@ async def measure(dsn: str, owner: Conn, conversations: int, events: int, rounds
     assert said["list"]["messageConversations"] == said["instant"]["messageConversations"]
     assert conversations == said["counts"]["unread"] == said["counts"]["total"]
     assert conversations == said["now"]["pager"]["total"] == said["recent"]["pager"]["total"]
+    assert events + 3 == await owner.fetchval("SELECT version FROM stream WHERE stream = $1", times["long"])
+    assert events // 5 + 1 == said["object"]["messageCount"]
     assert said["object"]["messageCount"] == len(said["object"]["messages"]) == len(said["messages"]["messages"])
-    return found | {"head": head}
+    return found
 
 
 async def main() -> None:
