@@ -83,3 +83,15 @@ class Doings:
         if self.dice.random() < 0.5:
             await self.client.as_admin.delete(f"{MC}/{uid}")
             self.uids.remove(uid)
+
+
+async def asked_of_readers(client: Client) -> list[str]:
+    """Give a list that is filled with what readers ask from now on; asyncpg's own questions are left out."""
+    seen: list[str] = []
+    readers = client.backend.readers
+    lent = [await readers.acquire() for _ in range(readers.get_max_size())]
+    for conn in lent:
+        conn.add_query_logger(lambda record: seen.append(record.query) if "checkpoint" in record.query else None)
+    for conn in lent:
+        await readers.release(conn)
+    return seen

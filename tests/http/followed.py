@@ -65,9 +65,11 @@ class Following:
 
 
 @asynccontextmanager
-async def following(client: Client, headers: dict[str, str], query: str = "after=latest") -> AsyncIterator[Following]:
+async def following(
+    client: Client, headers: dict[str, str], query: str = "after=latest", *, path: str = STREAM
+) -> AsyncIterator[Following]:
     """Open a stream with these headers; returns when the server has begun to answer."""
-    async with client._client.get(f"{STREAM}?{query}", headers=headers) as response:
+    async with client._client.get(f"{path}?{query}", headers=headers) as response:
         assert 200 == response.status, await response.read()
         assert "text/event-stream" == response.headers["Content-Type"]
         yield Following(response)

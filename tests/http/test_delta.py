@@ -205,14 +205,14 @@ async def test_after_thirty_days_a_cursor_has_expired_unless_nothing_happened(cl
     await client.as_admin.send(MOBILE)
     cursor = await begin(client.as_mobile)
     old = client.backend.store.cursor([0])
-    await _age(client, timedelta(days=31))
+    await age(client, timedelta(days=31))
     assert 410 == (await client.as_mobile.get(f"{CHANGES}?since={old}")).message[0]
     assert [] == (await since(client.as_mobile, cursor))["messageConversations"]
     uid = await client.as_admin.send(MOBILE)
     assert [uid] == [found["id"] for found in (await since(client.as_mobile, cursor))["messageConversations"]]
 
 
-async def _age(client: Client, by: timedelta) -> None:
+async def age(client: Client, by: timedelta) -> None:
     """Let time go by: everything that the log has is so much older."""
     conn = await connect(client.dsn, role=None)
     try:

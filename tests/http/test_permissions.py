@@ -138,6 +138,8 @@ ROWS = (
     # Reading.
     Row("GET", C, anybody),
     Row("GET", f"{C}/counts", anybody),
+    Row("GET", f"{C}/changes", anybody),
+    Row("GET", "me/events", anybody, query="?closeAfter=0"),
     # What happened. Everybody has his own inbox.
     Row("GET", f"{C}/events", anybody, json_only=True),
     Row("GET", f"{C}/events.json", anybody),

@@ -7,7 +7,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from doings import PEOPLE, Doings
+from doings import PEOPLE, Doings, asked_of_readers
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from people import ADMIN, CLERK, FEEDBACK, FRIENDS, MC, MOBILE, SUPPORT, Client, MakeClient
@@ -148,7 +148,7 @@ async def test_what_did_not_change_is_told_without_the_list(client: Client, who:
         await client.as_mobile.ticket()
         await client.as_admin.send(MOBILE, SUPPORT)
     caller = client.by(who)
-    statements = await _watched(client)
+    statements = await asked_of_readers(client)
     for path in LISTS:
         first = await caller.get(path)
         statements.clear()
@@ -167,7 +167,7 @@ async def test_what_others_do_elsewhere_leaves_ones_list_as_it_is(client: Client
     tag = (await client.as_mobile.get(path)).headers["ETag"]
     await client.as_clerk.post(f"{MC}/read", json=[uid])
     await client.as_admin.send(CLERK)
-    statements = await _watched(client)
+    statements = await asked_of_readers(client)
     again = await client.as_mobile.get(path, headers={"If-None-Match": tag})
     assert (304, 1) == (again.status, len(statements))
     await client.as_mobile.post(f"{MC}/read", json=[uid])
@@ -203,15 +203,3 @@ async def test_a_tag_is_of_one_person_one_question_and_one_address(client: Clien
         for path in (MC, f"{MC}.json", f"{MC}.xml", f"{MC}?fields=id", "/api/42/messageConversations")
     ]
     assert len(set(tags)) == len(tags)
-
-
-async def _watched(client: Client) -> list[str]:
-    """Give a list that is filled with what readers ask from now on; asyncpg's own questions are left out."""
-    seen: list[str] = []
-    readers = client.backend.readers
-    lent = [await readers.acquire() for _ in range(readers.get_max_size())]
-    for conn in lent:
-        conn.add_query_logger(lambda record: seen.append(record.query) if "checkpoint" in record.query else None)
-    for conn in lent:
-        await readers.release(conn)
-    return seen
