@@ -36,7 +36,7 @@ class Delivered:
         assert part is not None
         content = part.get_content()
         assert isinstance(content, str)
-        return content
+        return content.replace("\r\n", "\n")
 
 
 # Gives an SMTP answer other than 250, or None to take the mail; may break the connection off.
@@ -102,7 +102,7 @@ class Post:
                 login = {
                     "authenticator": self.authenticate,
                     "auth_required": True,
-                    "auth_require_tls": not self.implicit,
+                    "auth_require_tls": True,
                 }
             return _Noted(
                 self._open, self, hostname="post.example", tls_context=None if self.implicit else self.tls,

@@ -1,16 +1,17 @@
 """Writes a message as a mail to one person: headers, a part in plain text, a part in HTML (contract section 6).
 
-Whatever people wrote is escaped in HTML, and is one line in a header. What is ours in the headers (identifiers, signed
-addresses) is put before the others as it stands: Python would break or encode lines that may not be.
+Whatever people wrote is escaped in HTML, and is one line in a header. Headers are written here, line by line, and only
+the parts by Python's EmailMessage: folding headers, it breaks long identifiers and loses blanks between encoded words.
 """
 
 import html
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from email.headerregistry import Address
+from email.header import Header
 from email.message import EmailMessage
 from email.policy import SMTP
-from email.utils import format_datetime
+from email.utils import format_datetime, formataddr, make_msgid
 from typing import Final
 
 from msgspec import Struct
@@ -71,13 +72,16 @@ class Writer:
         """
         recipient = address_of(reader.email)
         message = EmailMessage(policy=_POLICY)
-        message["Subject"] = f"[{one_line(letter.title)}] {one_line(letter.subject)}"
-        message["From"] = Address(self._from_name(letter), addr_spec=self._wording.sender)
-        message["To"] = Address(one_line(reader.name), addr_spec=recipient)
-        message["Date"] = format_datetime(datetime.now(UTC))
         message.set_content(_plain(letter))
         message.add_alternative(self._html(letter, reader), subtype="html")
-        return Mail(self._envelope_sender(row), recipient, self._ours(row, letter, reader) + message.as_bytes())
+        headers = [
+            f"Date: {format_datetime(datetime.now(UTC))}",
+            f"From: {_named(self._from_name(letter), self._wording.sender)}",
+            f"To: {_named(one_line(reader.name), recipient)}",
+            f"Subject: {_encoded(f'[{one_line(letter.title)}] {one_line(letter.subject)}')}",
+            *self._ours(row, letter, reader),
+        ]
+        return Mail(self._envelope_sender(row), recipient, _lines(headers) + message.as_bytes())
 
     def test(self, recipient: str) -> Mail:
         """Write a mail that only says that mails arrive.
@@ -85,14 +89,18 @@ class Writer:
         Raises:
             Skipped: it is no address.
         """
+        address = address_of(recipient)
         message = EmailMessage(policy=_POLICY)
-        message["Subject"] = "Test"
-        message["From"] = Address("convstore", addr_spec=self._wording.sender)
-        message["To"] = Address(addr_spec=address_of(recipient))
-        message["Date"] = format_datetime(datetime.now(UTC))
-        message["Auto-Submitted"] = "auto-generated"
         message.set_content("Mails from convstore arrive here.\n")
-        return Mail(self._wording.sender, address_of(recipient), message.as_bytes())
+        headers = [
+            f"Date: {format_datetime(datetime.now(UTC))}",
+            f"From: {_named('convstore', self._wording.sender)}",
+            f"To: {address}",
+            "Subject: Test",
+            f"Message-ID: {make_msgid(domain=self._domain)}",
+            "Auto-Submitted: auto-generated",
+        ]
+        return Mail(self._wording.sender, address, _lines(headers) + message.as_bytes())
 
     def message_id(self, letter: Letter, message_id: Uid, user_id: UserId) -> str:
         """Give the Message-ID that a message of the letter's conversation has for a person.
@@ -102,7 +110,7 @@ class Writer:
         name = letter.conversation_id if message_id == letter.first_message_id else message_id
         return f"<{name}.{self._signer.tag(user_id)}@{self._domain}>"
 
-    def _ours(self, row: Row, letter: Letter, reader: Reader) -> bytes:
+    def _ours(self, row: Row, letter: Letter, reader: Reader) -> list[str]:
         """Give the headers that hold only what we made."""
         signed = self._signer.sign
         root = self.message_id(letter, letter.first_message_id, reader.id)
@@ -120,8 +128,7 @@ class Writer:
             if self._wording.base_url.startswith("https:"):
                 lines.append("List-Unsubscribe-Post: List-Unsubscribe=One-Click")
         # RFC 3834: no answering machine should answer. The second is what Exchange listens to.
-        lines += ["Auto-Submitted: auto-generated", "X-Auto-Response-Suppress: OOF, AutoReply"]
-        return "".join(f"{line}\r\n" for line in lines).encode()
+        return [*lines, "Auto-Submitted: auto-generated", "X-Auto-Response-Suppress: OOF, AutoReply"]
 
     def _envelope_sender(self, row: Row) -> str:
         """Give the address that a mail which cannot be delivered comes back to, so that it tells which one it was."""
@@ -178,6 +185,24 @@ def with_token(address: str, token: str) -> str:
 def one_line(text: str) -> str:
     """Give a text as it may stand in a header: without anything invisible but single blanks."""
     return _INVISIBLE.sub(" ", text).strip()
+
+
+def _encoded(text: str) -> str:
+    """Write one line of text for a header: as it is, or in encoded words (RFC 2047)."""
+    if text.isascii() and "=?" not in text:
+        return text
+    return Header(text, "utf-8", maxlinelen=75).encode(linesep="\r\n")
+
+
+def _named(name: str, address: str) -> str:
+    """Write an address with a name, which may hold anything."""
+    if not name:
+        return address
+    return formataddr((name, address)) if _encoded(name) == name else f"{_encoded(name)} <{address}>"
+
+
+def _lines(headers: Iterable[str]) -> bytes:
+    return "".join(f"{header}\r\n" for header in headers).encode("ascii")
 
 
 def _plain(letter: Letter) -> str:

@@ -96,6 +96,11 @@ class Delivery:
                 await asyncio.wait_for(self._pool.close(), _PATIENCE)
             self._pool = None
 
+    @property
+    def leads(self) -> frozenset[str]:
+        """The channels that this process sends by."""
+        return frozenset(self._senders)
+
     def figures(self) -> list[Figures]:
         """Give the channels that this process leads, as they were a few seconds ago."""
         return list(self._figures.values())

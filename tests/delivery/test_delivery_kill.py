@@ -1,0 +1,136 @@
+"""kill -9 between sending and recording: at most one repeat of what was in hand, and of nothing else."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiosmtpd.smtp import SMTP, Envelope
+from mailroom import Process, address, mailing, process
+from post import Post
+
+from convstore.domain.uid import UserId
+from eventually import eventually
+
+Staff = tuple[UserId, ...]
+
+_SCRIPT = Path(__file__).with_name("delivering_process.py")
+
+
+@asynccontextmanager
+async def _other(dsn: str, post: Post, folder: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run a server process of its own until the end of the block; it leads when the block begins."""
+    paths = os.pathsep.join(path for path in sys.path if path)
+    other = await asyncio.create_subprocess_exec(
+        sys.executable, str(_SCRIPT), dsn, str(post.port), str(folder), env={**os.environ, "PYTHONPATH": paths},
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    assert other.stdout is not None
+    try:
+        while b"ready" not in await other.stdout.readline():
+            assert other.returncode is None
+        yield other
+    finally:
+        if other.returncode is None:
+            other.kill()
+        await other.wait()
+
+
+def _killing(post: Post, pid: int) -> None:
+    """Kill the sender when the next mail is here, and before it can have been told so."""
+
+    async def kill(_server: SMTP, envelope: Envelope) -> str | None:
+        post.take(envelope)
+        os.kill(pid, signal.SIGKILL)
+        return "250 nobody hears this"
+
+    post.script.append(kill)
+
+
+@pytest.mark.slow
+async def test_what_was_in_hand_is_sent_once_more_and_nothing_else_is(
+    dsn: str, staff: Staff, post: Post, tmp_path: Path
+) -> None:
+    async with _other(dsn, post, tmp_path) as other:
+        _killing(post, other.pid)
+        async with process(dsn, mailing(Post(port=1), mail_server=""), tmp_path) as room:
+            await room.send(*staff)
+            await other.wait()
+    killed_at = post.mails[-1]
+    seen = len(post.mails)
+
+    async with process(dsn, mailing(post), tmp_path) as room:
+        await eventually(room.settled)
+        assert {"sent": 5} == await room.states()
+
+    assert set(map(address, staff)) == set(post.by_recipient)
+    repeated = {person for person, times in post.by_recipient.items() if times > 1}
+    assert {2} == {post.by_recipient[person] for person in repeated}
+    # It had two connections, so two mails may have been under way.
+    assert set(killed_at.recipients) <= repeated
+    assert len(repeated) <= seen <= 2
+    for person in repeated:
+        first, second = post.to(person)
+        assert first.message["Message-ID"] == second.message["Message-ID"]
+
+
+@pytest.mark.slow
+async def test_a_mail_whose_sender_dies_twice_is_left_to_people(
+    dsn: str, staff: Staff, post: Post, tmp_path: Path
+) -> None:
+    for times in (1, 2):
+        async with _other(dsn, post, tmp_path) as other:
+            _killing(post, other.pid)
+            if times == 1:
+                async with process(dsn, mailing(post, mail_server=""), tmp_path) as room:
+                    await room.send(staff[0])
+                    await other.wait()
+            await other.wait()
+    async with process(dsn, mailing(post), tmp_path) as room:
+        await eventually(room.settled)
+        assert {"uncertain": 1} == await room.states()
+        assert {address(staff[0]): 2} == post.by_recipient
+        await _retry(room)
+        await eventually(room.settled)
+        assert {"sent": 1} == await room.states()
+
+
+async def _retry(room: Process) -> None:
+    from convstore.delivery.outbox import retry
+
+    assert 1 == await retry(room.pool, conversation=None, user=None, channel="email")
+
+
+async def test_of_two_processes_one_sends_and_the_other_takes_over(
+    dsn: str, staff: Staff, post: Post, tmp_path: Path
+) -> None:
+    async with process(dsn, mailing(post), tmp_path) as second:
+        async with process(dsn, mailing(post), tmp_path) as first:
+            for _ in range(10):
+                await second.send(*staff)
+                await first.send(*staff)
+            await eventually(first.settled)
+            assert {address(person): 20 for person in staff} == post.by_recipient
+        # The one that led is gone; the other one notices.
+        await second.send(*staff)
+        await eventually(second.settled)
+    assert {address(person): 21 for person in staff} == post.by_recipient
+
+
+async def test_one_that_was_outrun_sends_nothing_more(dsn: str, staff: Staff, post: Post, tmp_path: Path) -> None:
+    """As if it had hung so long that its lease ran out, and another process took over."""
+    async with process(dsn, mailing(post), tmp_path) as room:
+        await room.pool.execute(
+            "UPDATE delivery_leader SET epoch = epoch + 1, owner = 'elsewhere/1/x', lease_until = 'infinity'"
+        )
+        await room.send(*staff)
+        # It finds out when it would send, at the latest.
+        await eventually(lambda: not room.delivery.leads)
+        assert [] == post.mails
+        await room.pool.execute("UPDATE delivery_leader SET lease_until = '-infinity'")
+        await eventually(room.settled)
+    assert {address(person): 1 for person in staff} == post.by_recipient
