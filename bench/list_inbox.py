@@ -44,12 +44,12 @@ _FIELDS = (
     "id,displayName,subject,messageType,lastSender[id,%20displayName],assignee[id,%20displayName],status,priority,"
     "lastUpdated,read,lastMessage,followUp"
 )
-_LIST = (
+LIST = (
     f"/api/42/messageConversations?filter=messageType:eq:PRIVATE&pageSize={_PAGE}&page=1&fields={_FIELDS}"
     "&order=lastMessage:desc"
 )
 _BADGE = "/api/42/messageConversations?fields=read&filter=read:eq:false&filter=messageType:eq:PRIVATE&pageSize=1"
-_DEEP = _LIST.replace("&page=1&", "&page={}&")
+_DEEP = LIST.replace("&page=1&", "&page={}&")
 _BARE = """
 SELECT i.conversation_id, i.subject, i.message_type, s.id AS sender, s.first_name || ' ' || s.surname AS sender_name,
        a.id AS assignee, a.first_name || ' ' || a.surname AS assignee_name, i.status, i.priority, i.last_updated,
@@ -204,8 +204,8 @@ async def measure(dsn: str, conversations: int, seconds: float, clients: int) ->
         )
         loads = {
             "bare": Load(bare_port, "/", "big", clients),
-            "list": Load(port, _LIST, "big", clients),
-            "small": Load(port, _LIST, "small", clients),
+            "list": Load(port, LIST, "big", clients),
+            "small": Load(port, LIST, "small", clients),
             "badge": Load(port, _BADGE, "big", clients),
         }
         for load in loads.values():

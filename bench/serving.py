@@ -159,7 +159,8 @@ class Client:
         """Send a request, and wait for the whole answer."""
         self._writer.write(sent)
         head = await self._reader.readuntil(b"\r\n\r\n")
-        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        # A 304 has no body, and no length.
+        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0] or 0)
         return Answer(int(head[9:12]), head, await self._reader.readexactly(length))
 
     def close(self) -> None:

@@ -67,7 +67,7 @@ def make_app(backend: Backend, *, worker: int = 0) -> web.Application:
     app[LOOKOUT] = Lookout(backend.pool)
     app.cleanup_ctx.append(keep_watching)
     app[METRICS] = Metrics(backend, worker)
-    app[METRICS].register(StreamMetrics(app[HUB], app[LOOKOUT]))
+    app[METRICS].register(StreamMetrics(app[HUB], app[WATCH], app[LOOKOUT]))
     app[READINESS] = Readiness(backend)
     app[PROXIES] = networks(settings.trusted_proxies)
     mounted = mounts(settings.static)

@@ -9,6 +9,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from convstore.http.watch import Watch
 from convstore.stream.hub import Hub
 from convstore.stream.lookout import Lookout
 
@@ -18,13 +19,15 @@ LOOKOUT: Final = web.AppKey("lookout", Lookout)
 class StreamMetrics(Collector):
     """The followers of this process, and all subscriptions as this process last saw them."""
 
-    def __init__(self, hub: Hub, lookout: Lookout) -> None:
+    def __init__(self, hub: Hub, watch: Watch, lookout: Lookout) -> None:
         self._hub = hub
+        self._watch = watch
         self._lookout = lookout
 
     def collect(self) -> Iterator[Metric]:
         """Give all metrics as they are now."""
         yield GaugeMetricFamily("convstore_stream_followers", "Open streams of events.", self._hub.followers)
+        yield GaugeMetricFamily("convstore_inbox_followers", "Inboxes that are followed.", self._watch.followers)
         labels = ["subscription"]
         events = GaugeMetricFamily(
             "convstore_subscription_lag_events",
