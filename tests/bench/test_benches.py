@@ -19,7 +19,8 @@ pytestmark = pytest.mark.skipif(not BENCH.is_dir(), reason="the scripts are in t
 @pytest.mark.parametrize(
     ("script", "arguments", "figure"),
     [
-        ("rebuild.py", ["--events", "2000"], "all_per_s"),
+        ("rebuild.py", ["--events", "2000"], "per_s"),
+        ("rebuild_load.py", ["--events", "2000", "--seconds", "0.5", "--clients", "2"], "rebuilt_per_s"),
         ("mark_read.py", ["--participants", "500", "--readers", "100"], "large_to_small"),
         ("fan_out.py", ["--people", "20"], "to_20"),
         ("unread.py", ["--unread", "200", "--seconds", "0.3"], "p99_ms"),
