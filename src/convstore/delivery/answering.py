@@ -87,7 +87,7 @@ class Answering:
         raise Verdict(Outcome.FORGED, "550 5.1.1 There is no such address")
 
     async def take(self, sender: str, token: Token, raw: bytes) -> Outcome:
-        """Take a mail in that is for one of our addresses; ``sender`` is the envelope's.
+        """Take a mail in that is for one of our addresses; ``sender`` is the envelope's, '' when that is empty.
 
         Raises:
             Verdict: it is not taken.
@@ -95,7 +95,7 @@ class Answering:
         message = await asyncio.to_thread(parse, raw)
         if token.purpose is Purpose.BOUNCE:
             return await self._bounced(token, bounce_status(message))
-        if not sender.strip() or is_automatic(message):
+        if not sender or is_automatic(message):
             raise Verdict(Outcome.AUTOMATIC, "550 5.7.1 Automatic answers are not taken")
         person = await self._directory.person(token.user_id)
         if person is None or person.disabled:

@@ -62,7 +62,7 @@ class _Handler:
         except Verdict as verdict:
             self._note(verdict.outcome)
             return verdict.said
-        if token.purpose is Purpose.REPLY and not envelope.mail_from:
+        if token.purpose is Purpose.REPLY and not _sender(envelope):
             self._note(Outcome.AUTOMATIC)
             return "550 5.7.1 Automatic answers are not taken"
         envelope.rcpt_tos.append(address)
@@ -82,7 +82,7 @@ class _Handler:
         assert isinstance(content, bytes)  # noqa: S101 - it is not decoded
         try:
             async with self._working:
-                outcome = await self._answering.take(envelope.mail_from or "", self._answering.token(address), content)
+                outcome = await self._answering.take(_sender(envelope), self._answering.token(address), content)
         except Verdict as verdict:
             self._note(verdict.outcome)
             return verdict.said
@@ -96,6 +96,11 @@ class _Handler:
     def _note(self, outcome: Outcome) -> None:
         self._counted[outcome] += 1
         log.info("answer.handled", outcome=outcome)
+
+
+def _sender(envelope: Envelope) -> str:
+    """Give the envelope's sender; '' for the empty return path, which aiosmtpd gives as it was written."""
+    return (envelope.mail_from or "").strip("<> ")
 
 
 class Listener:

@@ -42,8 +42,12 @@ def _main() -> None:
     from mailparser_reply import EmailReplyParser  # type: ignore[import-untyped]  # noqa: PLC0415 - only in here
 
     text = sys.stdin.buffer.read().decode()
-    reply = EmailReplyParser(languages=sys.argv[1:]).parse_reply(text=text)
-    sys.stdout.buffer.write((reply or "").strip().encode())
+    replies = EmailReplyParser(languages=sys.argv[1:]).read(text=text).replies
+    # A first one that has a quotation's line ("On Monday … wrote:") is that quotation, and nothing stands above it.
+    said = replies[0].content.strip() if replies and not replies[0].headers else ""
+    if all(line.startswith(">") for line in said.splitlines() if line.strip()):
+        said = ""
+    sys.stdout.buffer.write(said.encode())
 
 
 if __name__ == "__main__":
