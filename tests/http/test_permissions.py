@@ -244,7 +244,7 @@ ROWS = (
         )
     ),
     Row("GET", "", anybody, 302),
-    *(Row("GET", route, anybody) for route in ("openapi.json", "docs")),
+    *(Row("GET", route, anybody) for route in ("openapi.json", "asyncapi.json", "docs")),
     Row("GET", "docs/{file}", anybody, fill={"file": "start.js"}),
     Row("GET", "systemSettings/{key}", anybody, fill={"key": "applicationTitle"}),
     Row("GET", "schemas", anybody, json_only=True),

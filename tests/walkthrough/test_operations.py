@@ -62,8 +62,8 @@ def _stand_still(address: str, folder: Path) -> int:
     return asyncio.run(work())
 
 
-def _post(url: str, body: bytes) -> None:
-    headers = {"Authorization": encode_basic_auth("mobile", "district"), "Content-Type": "text/plain"}
+def _post(url: str, body: bytes, content_type: str = "text/plain") -> None:
+    headers = {"Authorization": encode_basic_auth("mobile", "district"), "Content-Type": content_type}
     urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=30).close()
 
 
@@ -81,6 +81,8 @@ def test_every_line_answers_what_the_document_says(
 def test_the_metrics_and_labels_of_the_document_are_those_that_there_are(
     operated: str, text: str, metrics_port: str
 ) -> None:
+    # A subscription has series of its own.
+    _post(f"http://{operated}/api/subscriptions", b'{"name": "warehouse"}', "application/json")
     with urllib.request.urlopen(f"http://127.0.0.1:{metrics_port}/metrics", timeout=30) as answer:
         families = list(text_string_to_metric_families(answer.read().decode()))
     there = {

@@ -2,6 +2,7 @@
 
 from convstore.http import (
     api_tokens,
+    asyncapi,
     attachments,
     bulk,
     changes,
@@ -40,6 +41,7 @@ API = (
     Route("GET", "", system.entry, described.system.ENTRY, documents=False),
     # For programs that write clients, and to be tried with; whoever may call the API may know what it is.
     Route("GET", "openapi.json", serve.openapi, described.system.OPENAPI, documents=False),
+    Route("GET", "asyncapi.json", asyncapi.asyncapi, described.system.ASYNCAPI, documents=False),
     Route("GET", "docs", swagger.docs, described.system.DOCS, documents=False),
     Route("GET", "docs/{file}", swagger.docs_file, described.system.DOCS_FILE, documents=False),
     Route("GET", "resources", system.resources, described.system.RESOURCES),

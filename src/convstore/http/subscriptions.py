@@ -25,6 +25,7 @@ from convstore.http.links import api_url
 from convstore.http.negotiation import Format
 from convstore.http.nodes import json_bytes, message_answer, web_message
 from convstore.http.params import whole_number
+from convstore.http.stream_metrics import LOOKOUT
 from convstore.log import cloudevents
 from convstore.stream import letters, subscriptions
 from convstore.stream.consuming import Consuming, Delivery, Share, parse_ack
@@ -151,6 +152,7 @@ async def create(request: web.Request) -> web.Response:
     positions = await positions_at(backend, wanted.after)
     choice = structs.replace(choice, rights=rights)
     made = await subscriptions.create(backend.pool, wanted.name, request[CALLER].id, choice, positions)
+    await request.app[LOOKOUT].look()
     headers = {"Location": f"{api_url(request)}/subscriptions/{made.name}"}
     return _json(await _standing(request, made.name), status=HTTPStatus.CREATED, headers=headers)
 
@@ -172,6 +174,7 @@ async def delete(request: web.Request) -> web.Response:
     """``DELETE /api/subscriptions/{name}``: ends it, with its dead letters."""
     subscription = await _subscription(request)
     await subscriptions.delete(request.app[BACKEND].pool, subscription.name)
+    await request.app[LOOKOUT].look()
     return message_answer(request, web_message(HTTPStatus.OK))
 
 

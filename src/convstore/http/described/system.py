@@ -58,6 +58,11 @@ OPENAPI = Operation(
     revalidates=True,
 )
 
+ASYNCAPI = OPENAPI.but(
+    summary="The streams of events, as AsyncAPI 3",
+    answers={200: json("AsyncAPI 3.", {"type": "object", "required": ["asyncapi", "info", "channels", "components"]})},
+)
+
 # Headers and 304 as of every answer that a client may have already.
 DOCS = Operation(
     tag=Tag.SYSTEM,
