@@ -46,6 +46,8 @@
     ├── TokenRefused                   409   a token cannot be made like this; exit 1 of ``token``
     ├── DeliveryFailed                 exit 1 of ``delivery test``: the mail server or gateway did not take it
     ├── LogCorrupt                     exit 1 of ``verify log``
+    ├── ArchiveDamaged                 exit 1 of ``log import``: the file is no export, or not whole
+    ├── ImportRefused                  exit 1 of ``log import``: the store is no place for it
     ├── DirectoryRefused               exit 1 of ``user`` and ``directory``: what is wrong with an import, an account
     └── ConfigError                    exit 2 of the command
 """
@@ -271,6 +273,14 @@ class TokenRefused(ConvstoreError):
 
 class DeliveryFailed(ConvstoreError):
     """A mail or SMS was not taken; the text says why."""
+
+
+class ArchiveDamaged(ConvstoreError):
+    """This file is no export of a log, or not a whole one; the text says at which line."""
+
+
+class ImportRefused(ConvstoreError):
+    """This store cannot take the import; the text says why."""
 
 
 class LogCorrupt(ConvstoreError):

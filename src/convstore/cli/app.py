@@ -14,7 +14,18 @@ from cyclopts.config import Toml
 
 import convstore
 from convstore import logs
-from convstore.cli import attachments, deliveries, directory, log, projection, subscription, token, user, verify
+from convstore.cli import (
+    attachments,
+    deliveries,
+    directory,
+    log,
+    projection,
+    subscription,
+    token,
+    transfer,
+    user,
+    verify,
+)
 from convstore.cli.as_of import as_of
 from convstore.cli.connection import owner_dsn
 from convstore.cli.explain import explain_
@@ -49,6 +60,8 @@ app.command(deliveries.app)
 app.command(deliveries.one)
 app.command(directory.app)
 app.command(attachments.app)
+log.app.command(transfer.export_log, name="export")
+log.app.command(transfer.import_log, name="import")
 app.command(log.app)
 app.command(verify.app)
 app.command(status)

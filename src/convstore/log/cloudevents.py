@@ -90,9 +90,10 @@ def envelope(
 ) -> CloudEvent:
     """Put one event into its envelope; ``data`` and ``meta`` are texts as the log stores them.
 
-    A text that has line breaks of its own (``json`` keeps what it is given) goes in as base64: a line stays a line.
+    A text with line breaks, or blanks around it (``json`` keeps what it is given), goes in as base64: a line stays a
+    line, and the bytes stay the same.
     """
-    broken = "\n" in data or "\r" in data
+    broken = "\n" in data or "\r" in data or not (data.startswith("{") and data.endswith("}"))
     return CloudEvent(
         specversion=_SPECVERSION,
         id=f"{stream}@{version}",

@@ -17,11 +17,15 @@ DEFAULT_PARTITIONS = 1
 
 
 class Facts(Struct, frozen=True):
-    """What was settled when the store was created: which one it is, how many partitions it has, its secret."""
+    """What was settled when the store was created: which one it is, how many partitions it has, its secret.
+
+    ``importing``: a log is being carried into it, and nobody is to be served from it yet.
+    """
 
     id: str
     partitions: int
     secret: bytes
+    importing: bool = False
 
 
 async def facts(conn: Conn) -> Facts:
@@ -33,7 +37,7 @@ async def facts(conn: Conn) -> Facts:
     found = {row["name"]: row["value"] for row in await conn.fetch(_sql.facts)}
     if "partitions" not in found:
         raise ConfigError("There is no store in this database: run convstore migrate.")
-    return Facts(found["id"], int(found["partitions"]), bytes.fromhex(found["secret"]))
+    return Facts(found["id"], int(found["partitions"]), bytes.fromhex(found["secret"]), "importing" in found)
 
 
 async def create(conn: Conn, partitions: int = DEFAULT_PARTITIONS) -> None:

@@ -149,7 +149,7 @@ SELECT k.partition, k.digest, k.result, h.position
 SELECT forget_keys($1, $2, $3);
 
 -- facts --
--- The store's number of partitions, its id and its secret.
+-- The store's number of partitions, its id and its secret; and which import into it is unfinished, if one is.
 SELECT name, value
   FROM store
- WHERE name IN ('partitions', 'id', 'secret');
+ WHERE name IN ('partitions', 'id', 'secret', 'importing');

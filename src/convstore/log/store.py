@@ -107,10 +107,13 @@ class Store:
         ``queue_*`` the commands that wait per partition: beyond, ``submit`` raises Busy.
 
         Raises:
-            ConfigError: there is no store in the database, or the pool has too few connections for it.
+            ConfigError: there is no store in the database, an import into it is unfinished, or the pool has too few
+                connections for it.
         """
         async with pool.acquire() as conn:
             settled = await facts(conn)
+            if settled.importing:
+                raise ConfigError("An import into this store is unfinished: finish it with `convstore log import`.")
             heads = await read.heads(conn)
         partitions = settled.partitions
         if pool.get_max_size() <= partitions:
