@@ -25,6 +25,7 @@ pytestmark = pytest.mark.skipif(not BENCH.is_dir(), reason="the scripts are in t
         ("fan_out.py", ["--people", "20"], "to_20"),
         ("unread.py", ["--unread", "200", "--seconds", "0.3"], "p99_ms"),
         ("mark_all_read.py", ["--unread", "300", "--counts", "5"], "counts_p99_ms"),
+        ("poll.py", ["--conversations", "50", "--seconds", "0.3", "--followers", "5"], "poll_to_list"),
         ("reply.py", ["--conversations", "9", "--people", "5", "--seconds", "0.3", "--rounds", "1"], "per_s"),
         ("memory.py", ["--events", "1000", "--participants", "200", "--seconds", "0.3"], "memory_mb"),
     ],
