@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 from desk import Api, Desk, Opens
-from playwright.sync_api import Browser, Error, sync_playwright
+from playwright.sync_api import Browser, Error, expect, sync_playwright
 
 from served import serving
 
@@ -80,6 +80,7 @@ def api(site: str) -> Api:
 def browser(chromium: str, site: str) -> Iterator[Browser]:
     """Give the browser; it is gone before the next module's loops begin."""
     with sync_playwright() as playwright:
+        expect.set_options(timeout=_PATIENCE)
         browser = playwright.chromium.launch(executable_path=chromium, args=_FLAGS.split())
         yield browser
         browser.close()

@@ -112,7 +112,7 @@ def test_a_form_says_what_it_lacks_and_goes_there(opens: Opens) -> None:
 
 def test_the_page_speaks_french_and_remembers_it(opens: Opens) -> None:
     desk = opens("mary", locale="fr-FR", timezone_id="Africa/Abidjan")
-    expect(desk.heading("Boîte de réception")).to_be_visible()
+    expect(desk.heading("Réception")).to_be_visible()
     assert "fr" == desk.page.evaluate("document.documentElement.lang")
     desk.rows.first.click()
     expect(desk.messages.first).to_be_visible()

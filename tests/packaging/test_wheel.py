@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import convstore
+from convstore.http.front import assets
 from convstore.migrate import migrations
 from convstore.projections import discover
 
@@ -48,6 +49,10 @@ def test_the_wheel_holds_every_file_of_the_package(wheel: zipfile.ZipFile) -> No
 def test_migrations_and_read_models_are_found() -> None:
     assert "0001_log" in [migration.name for migration in migrations()]
     assert {"inbox", "thread"} <= {projection.name for projection in discover()}
+
+
+def test_the_web_page_is_found() -> None:
+    assert "index.html" in assets()
 
 
 @pytest.mark.skipif("CONVSTORE_TEST_WHEEL" not in os.environ, reason="asks whether the wheel is what runs")

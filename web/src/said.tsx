@@ -17,7 +17,7 @@ export const tell = (text: string): void => show({ text, number: ++number });
 /** Says it to screen readers only: what eyes see anyhow. */
 export const announce = (text: string): void => speak({ text, number: ++number });
 
-const SECONDS = 6;
+const SECONDS = 5;
 const MOST = 3;
 
 /** Two places, so that neither takes the other's word away. */

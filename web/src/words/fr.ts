@@ -23,7 +23,7 @@ export const fr: Record<keyof typeof en, string> = {
   needUsername: "Saisissez votre nom d’utilisateur.",
   needPassword: "Saisissez votre mot de passe.",
 
-  all: "Boîte de réception",
+  all: "Réception",
   PRIVATE: "Personnels",
   TICKET: "Tickets",
   VALIDATION_RESULT: "Validation",
