@@ -144,14 +144,14 @@ SELECT c.conversation_id AS id,
           OFFSET 0) AS s)
 
 -- left_unread_all --
--- The same over internal messages too: those that named the person, since his copy came.
+-- The same over internal messages too: those that named the person. What he has read is never older than his copy.
 (SELECT s.read = 0
         OR CASE WHEN h.last_sender = m.user_id THEN h.by_another ELSE h.posted END > s.read
         OR h.internal > s.read
            AND EXISTS (SELECT
                          FROM timeline_internal_v1 AS n
                         WHERE n.conversation_id = m.conversation_id
-                          AND n.version > greatest(s.read, m.version)
+                          AND n.version > s.read
                           AND n.position <= ($2::bigint[])[m.partition + 1]
                           AND m.user_id = ANY (n.unread_for))
    FROM (SELECT coalesce((SELECT r.up_to

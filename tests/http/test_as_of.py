@@ -136,18 +136,20 @@ class TestSomebodyWhoWasRemoved:
     async def test_sees_it_again_when_he_is_back_but_not_the_time_between(self, client: Client) -> None:
         at = await told(client)
         await client.as_clerk.post(f"{MC}/read", json=[at.uid])
+        await client.as_clerk.post(f"{MC}/followup", json=[at.uid])
         had = await cursor_of(client.as_clerk)
         await client.as_clerk.delete(f"{MC}/{at.uid}/{CLERK}")
         gone = await cursor_of(client.as_mobile)
         await client.as_mobile.post(f"{MC}/{at.uid}/recipients", json={"users": [{"id": CLERK}]})
         back = await cursor_of(client.as_clerk)
+        await client.as_mobile.reply(at.uid, "Welcome back.")
 
         assert [200, 403, 200] == [await status(client.as_clerk, at.uid, when) for when in (had, gone, back)]
         assert [{at.uid}, set(), {at.uid}] == [await listed(client.as_clerk, when) for when in (had, gone, back)]
         # His copies are two, each with its own key and marks.
-        key = f"{MC}/{at.uid}?fields=read,userMessages[key,user[id]]"
+        key = f"{MC}/{at.uid}?fields=read,followUp,userMessages[key,user[id]]"
         first, second = [(await ask(client.as_clerk, key, asOf=when)).json for when in (had, back)]
-        assert (True, False) == (first["read"], second["read"])
+        assert [(True, True), (False, False)] == [(said["read"], said["followUp"]) for said in (first, second)]
         assert 3 == len({each["key"] for said in (first, second) for each in said["userMessages"]})
 
 
@@ -191,6 +193,22 @@ async def test_what_was_internal_is_so_for_ever(client: Client) -> None:
     for words, found in (("between", 0), ("tablet", 1), ("all", 0)):
         assert found == len(await listed(client.as_mobile, then, queryString=words))
     assert 1 == len(await listed(client.as_support, then, queryString="between"))
+
+
+async def test_an_internal_message_made_it_unread_for_those_who_see_it(client: Client) -> None:
+    ticket = await client.as_mobile.ticket()
+    for caller in (client.as_support, client.as_mobile):
+        await caller.post(f"{MC}/read", json=[ticket])
+    await client.as_admin.reply(ticket, "between us", internal=True)
+    then = await cursor_of(client.as_support)
+    await client.as_support.post(f"{MC}/read", json=[ticket])
+    await client.as_support.reply(ticket, "for all")
+
+    for caller, unread in ((client.as_support, 1), (client.as_mobile, 0)):
+        assert unread == (await ask(caller, f"{MC}/counts", asOf=then)).json["unread"]
+        assert unread == len(await listed(caller, then, filter="read:eq:false"))
+    said = (await ask(client.as_support, f"{MC}/{ticket}?fields=userMessages[read,user[id]]", asOf=then)).json
+    assert {(SUPPORT, False), (MOBILE, True)} == {(each["user"]["id"], each["read"]) for each in said["userMessages"]}
 
 
 async def test_a_deleted_conversation_is_gone_as_of_any_time_for_everybody(client: Client) -> None:
