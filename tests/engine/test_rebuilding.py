@@ -182,6 +182,7 @@ async def test_killed_it_goes_on_where_it_was(
         head = outcome.position
 
     told: list[tuple[int, int]] = []
+    await eventually(lambda: all(status.position == head for status in engine.status()))
     await eventually(lambda: owner.fetchval("SELECT count(*) = 0 FROM pg_locks WHERE locktype = 'advisory'"))
     done = await rebuild(dsn, load("inbox"), grace=0, progress=lambda d, t: told.append((d, t)))
 
