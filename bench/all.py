@@ -50,6 +50,7 @@ _BENCHES = (
     Bench("rebuild_load.py", _args("--events 20000 --seconds 2"), _args("--events 100000"), "rebuilt_per_s"),
     Bench("list_inbox.py", _args("--conversations 20000 --seconds 4"), _args("--seconds 9"), "ratio_to_bare"),
     Bench("poll.py", _args("--conversations 20000 --seconds 2 --followers 200"), _args(""), "poll_to_list"),
+    Bench("feed.py", _args("--seconds 3 --followers 200"), _args("--seconds 15"), "lag_p99_ms"),
     Bench("reply.py", _args("--seconds 6"), _args("--seconds 15"), "per_s"),
     Bench("mark_read.py", _args("--participants 20000 --readers 4000"), _args(""), "per_s"),
     Bench("cold.py", _args("--times 3"), _args(""), "to_participants"),
@@ -58,6 +59,7 @@ _BENCHES = (
     Bench("as_of.py", _args("--conversations 2000 --events 10000 --rounds 10"), _args(""), "list_p50_ms"),
     Bench("unread.py", _args("--seconds 2"), _args("--seconds 6"), "p99_ms"),
     Bench("mark_all_read.py", _args("--unread 5000 --counts 100"), _args(""), "counts_p99_ms"),
+    Bench("delivery.py", _args("--people 2000"), _args(""), "mails_per_s"),
     Bench("memory.py", _args("--events 30000 --seconds 2"), _args("--seconds 10"), "memory_mb"),
 )
 _PEERS = Bench("peers/compare.py", (), _args("--seconds 4"), "convstore_per_s")

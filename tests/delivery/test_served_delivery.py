@@ -39,7 +39,7 @@ async def test_a_whole_run_with_two_workers_leaves_no_words_in_the_log(
     port, mail_port = free_port(), free_port()
     post.refuse[address(staff[0])] = f"550 5.1.1 <{address(staff[0])}> unknown"
     async with sms_gateway() as gateway:
-        await add_people(pool, [UserId("Texted00001")], wanting=("Sms",))
+        await add_people(pool, [UserId("U0000000099")], wanting=("Sms",))
         options = [
             *("--dsn", dsn, "--port", str(port), "--workers", "2", "--mail-server", f"127.0.0.1:{post.port}"),
             *("--mail-security", "none", "--mail-from", "dhis@dhis.example.org", "--base-url", "https://x.example.org"),
@@ -60,7 +60,7 @@ async def test_a_whole_run_with_two_workers_leaves_no_words_in_the_log(
                 ["curl", "-sf", "-u", f"{WRITER}:secret", "-H", "Content-Type: application/json",
                  f"http://127.0.0.1:{port}/api/messageConversations", "-d",
                  json.dumps({"subject": "Whispered subject", "text": "Whispered text",
-                             "users": [{"id": person} for person in (*staff, "Texted00001")]})],
+                             "users": [{"id": person} for person in (*staff, "U0000000099")]})],
                 capture_output=True, check=True,
             )  # fmt: skip
             assert b"Created" in sent.stdout
