@@ -11,7 +11,7 @@ killed goes on after the last whole one.
 
 import hashlib
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import IO, Final, Literal
 
@@ -75,6 +75,11 @@ class Mark(Struct, frozen=True, kw_only=True):
     datacontenttype: str
     data: msgspec.Raw
 
+
+# RFC 8878 section 3.1.1, RFC 1952 section 2.3.1.
+_MAGIC: Final[Mapping[Compression, bytes]] = {"zstd": b"\x28\xb5\x2f\xfd", "gzip": b"\x1f\x8b", "none": b""}
+# What the first line of every export begins with.
+_BEGINNING: Final = b'{"specversion":"1.0","id":"convstore.export-began@0",'
 
 _encode: Final = msgspec.json.Encoder().encode
 _mark: Final = msgspec.json.Decoder(Mark)
@@ -186,7 +191,7 @@ class Reader:
 
     def __init__(self, file: IO[bytes], compression: Compression) -> None:
         self._pieces = pieces(file, compression)
-        self._compressed = compression != "none"
+        self._compression = compression
         self._digest = hashlib.sha256()
         self._last_times: list[str] = []
         self.began: Began | None = None
@@ -196,6 +201,7 @@ class Reader:
         self.events = 0
         self.ended = False
         self.place: Place | None = None
+        self._beginning = b""
 
     def read(self) -> Iterator[list[CloudEvent]]:
         """Give the events, some at a time, in their order; the file is whole when this ends.
@@ -209,13 +215,15 @@ class Reader:
                 *lines, rest = (rest + piece.data).split(b"\n")
                 if len(rest) > _LONGEST_LINE:
                     raise ArchiveDamaged("The line is too long to be an event.")  # noqa: TRY301 - gets its number below
+                self._beginning += piece.data[: len(_BEGINNING)]
+                # What is good before a line that is not is given first.
                 events: list[CloudEvent] = []
-                for line in lines:
-                    self.line += 1
-                    if (event := self._take(line)) is not None:
-                        events.append(event)
-                self._note(piece.ends_at, len(rest))
+                wrong = self._take_all(lines, events)
+                if wrong is None:
+                    self._note(piece.ends_at, len(rest))
                 yield events
+                if wrong is not None:
+                    raise wrong
             self.line += 1
             if rest:
                 raise ArchiveDamaged("It breaks off within this line.")  # noqa: TRY301 - likewise
@@ -224,9 +232,25 @@ class Reader:
         except ArchiveDamaged as e:
             raise ArchiveDamaged(f"Line {max(1, self.line):,}: {e}") from e
 
+    def _take_all(self, lines: Sequence[bytes], events: list[CloudEvent]) -> ArchiveDamaged | None:
+        """Check these lines and gather their events; give what is wrong with the first bad one."""
+        for line in lines:
+            self.line += 1
+            try:
+                if (event := self._take(line)) is not None:
+                    events.append(event)
+            except ArchiveDamaged as e:
+                return e
+        return None
+
+    def begins_well(self, head: bytes) -> bool:
+        """Tell whether a file that breaks off in its first line may be an export's; ``head``: its first bytes."""
+        magic = _MAGIC[self._compression]
+        return magic.startswith(head[: len(magic)]) and _BEGINNING.startswith(self._beginning[: len(_BEGINNING)])
+
     def _note(self, ends_at: int | None, unfinished: int) -> None:
         """Note how far the file is good. A frame that ends within a line is none of ours: nobody can go on after it."""
-        if self.began is None or ends_at is None or (unfinished and self._compressed):
+        if self.began is None or ends_at is None or (unfinished and self._compression != "none"):
             return
         self.place = Place(
             ends_at - unfinished, self.line, self.events, tuple(self.positions), self._digest.copy(), self.ended

@@ -85,9 +85,8 @@ def go_on(file: IO[bytes], compression: Compression, facts: Facts) -> Start | No
             pass
     except ArchiveDamaged as e:
         # An export that was killed left a file that breaks off: whatever is good of it is kept.
-        if reader.began is None and reader.line > 1:
-            raise
-        if reader.began is None and file.tell() > 0:
+        file.seek(0)
+        if reader.began is None and not reader.begins_well(file.read(8)):
             raise ArchiveDamaged(f"The file is there already, and is no export: {e}") from e
     if reader.began is None or reader.place is None:
         return None

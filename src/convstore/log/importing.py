@@ -10,6 +10,7 @@ nothing that was imported is ever mailed or pushed to anybody.
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from itertools import chain
 from typing import IO, Final
 
 import asyncpg
@@ -77,7 +78,7 @@ async def import_(
     while reader.began is None:
         events += next(batches, [])
     work = await _Import.begin(conn, reader.began, reader.source)
-    for more in _gathered(events, batches):
+    for more in _gathered(chain([events], batches)):
         await work.take(more)
         if progress is not None:
             progress(reader.events)
@@ -85,8 +86,9 @@ async def import_(
     return Imported(reader.events, work.found, work.same)
 
 
-def _gathered(first: list[CloudEvent], batches: Iterable[list[CloudEvent]]) -> Iterator[list[CloudEvent]]:
-    gathered = first
+def _gathered(batches: Iterable[list[CloudEvent]]) -> Iterator[list[CloudEvent]]:
+    """Give the same events in pages as large as one call of the database takes."""
+    gathered: list[CloudEvent] = []
     for events in batches:
         gathered += events
         while len(gathered) >= _PAGE:
