@@ -141,6 +141,23 @@ async def test_few_among_many_are_found_in_pages_that_may_be_empty(
     assert [] == await pages(client.as_admin, "types=status-set")
 
 
+async def test_a_page_of_long_texts_has_fewer_events(make_client: MakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("convstore.stream.reading._BYTES", 20_000)
+    client = await make_client(partitions=2)
+    uids = [await client.as_mobile.send(CLERK, text="x" * 9_000) for _ in range(6)]
+    for uid in uids:
+        await client.as_clerk.reply(uid, "y" * 50_000)
+
+    first = await client.as_admin.get(f"{EVENTS}?limit=1000")
+    found = await pages(client.as_admin, limit=1000)
+
+    assert first.json["more"]
+    assert sorted(await logged(client)) == sorted(ids(found))
+    assert in_order(found)
+    one = await pages(client.as_admin, f"conversation={uids[0]}&types=message-posted")
+    assert [9_000, 50_000] == [len(event["data"]["text"]) for event in one]
+
+
 async def test_a_list_s_cursor_leads_to_what_the_list_does_not_have_yet(client: Client) -> None:
     first = await client.as_mobile.send(CLERK)
     listed = await client.as_clerk.get(f"{MC}?fields=id")

@@ -17,6 +17,7 @@ import structlog
 from aiohttp import web
 from msgspec import Struct
 
+from convstore.engine.faults import described
 from convstore.errors import ConvstoreError
 from convstore.http.drain import DRAIN, Drain
 from convstore.http.headers import complete
@@ -122,6 +123,10 @@ async def _run(writer: "_Writer", stream: "_Stream", valid: float) -> None:
                 return
             log.warning("stream.broken", request_id=writer.request_id, error=type(error).__name__)
             await writer.end("The server cannot go on just now; come again.")
+        except Exception as error:  # noqa: BLE001 - no other answer can be given any more
+            # Not the error's own message: it may quote what somebody wrote.
+            log.error("stream.failed", request_id=writer.request_id, error=described(error))  # noqa: TRY400 - see above
+            await writer.end("Something went wrong on the server.")
     except (ConnectionError, TimeoutError):
         # Gone, or cut off: it comes again where it was.
         return

@@ -137,8 +137,19 @@ class Consuming:
             SubscriptionAhead: the log is not the one that the subscription followed.
             LogCorrupt: an event cannot be decoded; says which.
         """
+        found, _ = await self.look(subscription, share, limit, in_hand=in_hand)
+        return found
+
+    async def look(
+        self, subscription: Subscription, share: Share, limit: int, *, in_hand: Places | None = None
+    ) -> tuple[list[Delivery], bool]:
+        """Give what ``read`` does, and whether there may be more to be read at once.
+
+        Raises:
+            SubscriptionAhead, LogCorrupt: as ``read``.
+        """
         if not share.held:
-            return []
+            return [], False
         given = in_hand or {}
         async with self._pool.acquire() as conn:
             if await conn.fetchrow(sql.history, share.name) is not None:
@@ -147,7 +158,7 @@ class Consuming:
             rows = await conn.fetch(sql.places, share.name, list(share.held))
             done = {(row["slot"], row["partition"]): row["position"] for row in rows}
             if not done or len(letters) >= limit:
-                return letters
+                return letters, bool(done)
             places = _by_partition({key: max(position, given.get(key, 0)) for key, position in done.items()})
             starts = [min(place for place in here if place is not None) for here in places]
             page = await read_page(conn, subscription.choice, starts, limit - len(letters), places=places)
@@ -159,7 +170,7 @@ class Consuming:
             ]
             if not any(position > done.get(key, 0) for key, position in given.items()):
                 await self._pass_over(conn, share, done, found, page.reached)
-        return [*letters, *found]
+        return [*letters, *found], page.more
 
     async def acknowledge(self, name: str, consumer: str, acks: Iterable[Ack]) -> int:
         """Note that events were dealt with, each with all before it in its slot; say how many of the acks counted.

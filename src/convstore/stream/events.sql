@@ -40,47 +40,44 @@ END
 
 -- page --
 -- Events after a position in each of these partitions, up to another, at most so many of each; by partition, in order.
--- The columns stand in the order of Recorded. Filled in: chosen, gone.
+-- Of a partition whose texts are long there are less, but one at least: found tells how many there would be.
+-- The columns from the second on stand in the order of Recorded. Filled in: chosen, gone, and within, which of the
+-- partition's events are looked at.
 --   $1 partition[]  $2 after position[]  $3 up to position[]  $4 at most[]  $5 … $8 as above
 --   $9 for each partition, one after the other, a position for each of the 64 slots, or NULL: events of a slot only
 --      after that, of a slot without any none; NULL: slots do not matter
-SELECT n.partition, e.position, e.stream, e.version, e.data, e.recorded_at, e.meta, e.gone
+--   $10 bytes of data of a partition
+SELECT n.partition, e.position, e.stream, e.version, e.data, e.recorded_at, e.meta, e.gone, e.found
   FROM unnest($1::int[], $2::bigint[], $3::bigint[], $4::int[])
        WITH ORDINALITY AS n (partition, after, until, most, nth)
  CROSS JOIN LATERAL (
-           SELECT e.position, e.stream, e.version, e.data, e.recorded_at, e.meta, {1} AS gone
-             FROM event AS e
-            WHERE e.partition = n.partition
-              AND e.position > n.after
-              AND e.position <= n.until
-              AND ($9::bigint[] IS NULL
-                   OR e.position > ($9::bigint[])[
-                          (n.nth::int - 1) * 64 + 1 + (get_byte(sha256(convert_to(e.stream, 'UTF8')), 31) & 63)
-                      ])
-              AND {0}
-            ORDER BY e.position
-            LIMIT n.most
+           SELECT f.*, count(*) OVER () AS found,
+                  sum(octet_length(f.data::text)) OVER (ORDER BY f.position) - octet_length(f.data::text) AS bytes_before
+             FROM (SELECT e.position, e.stream, e.version, e.data, e.recorded_at, e.meta, {1} AS gone
+                     FROM event AS e
+                    WHERE e.partition = n.partition
+                      AND e.position > n.after
+                      AND e.position <= n.until
+                      AND ($9::bigint[] IS NULL
+                           OR e.position > ($9::bigint[])[
+                                  (n.nth::int - 1) * 64 + 1 + (get_byte(sha256(convert_to(e.stream, 'UTF8')), 31) & 63)
+                              ])
+                      AND {2}
+                      AND {0}
+                    ORDER BY e.position
+                    LIMIT n.most) AS f
        ) AS e
+ WHERE e.bytes_before <= $10
  ORDER BY n.nth, e.position;
 
--- page_of_stream --
--- The same, of one conversation. Filled in: chosen, gone.
---   $1 … $9 as above  $10 stream
-SELECT n.partition, e.position, e.stream, e.version, e.data, e.recorded_at, e.meta, {1} AS gone
-  FROM unnest($1::int[], $2::bigint[], $3::bigint[], $4::int[])
-       WITH ORDINALITY AS n (partition, after, until, most, nth)
-  JOIN event AS e
-    ON e.partition = n.partition
-   AND e.position > n.after
-   AND e.position <= n.until
- WHERE e.stream = $10
-   AND ($9::bigint[] IS NULL
-        OR e.position > ($9::bigint[])[
-               (n.nth::int - 1) * 64 + 1 + (get_byte(sha256(convert_to(e.stream, 'UTF8')), 31) & 63)
-           ])
-   AND {0}
- ORDER BY e.version
- LIMIT (SELECT max(m) FROM unnest($4::int[]) AS m);
+-- all_of_it --
+-- A condition: every event of the partition is looked at.
+true
+
+-- of_stream --
+-- A condition: the events of one stream are looked at, by its key.
+--   $11 stream
+e.stream = $11
 
 -- taken_in --
 -- How far a read model has come in each partition, without the part of a batch that it has begun: what happened together

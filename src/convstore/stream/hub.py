@@ -27,7 +27,7 @@ from convstore.waking import Signal
 _EVENTS: Final = 5_000
 _BYTES: Final = 8_000_000
 # Events of one partition that are read at once.
-_PAGE: Final = 1_000
+_PAGE: Final = 500
 # What comes within so many seconds wakes a follower once.
 _BREATH: Final = 0.005
 # How long to wait after a failure, in seconds.

@@ -26,14 +26,16 @@ SLOTS: Final = 64
 
 # A page looks at so many events of a partition at most, however few of them are chosen.
 _EXAMINED: Final = 20_000
+# And has so many bytes of data at most, beside one event of each partition: texts may be long.
+_BYTES: Final = 4_000_000
 
 _inbox = load("inbox")
 _sql = Statements(files(__package__) / "events.sql")
 _CHOSEN: Final = _sql.chosen.format(
     _inbox.queries["has_copy"].format("$8", "e.stream"), _inbox.queries["had_copy"].format("$8", "e.stream")
 )
-_PAGE: Final = _sql.page.format(_CHOSEN, _sql.gone)
-_PAGE_OF_STREAM: Final = _sql.page_of_stream.format(_CHOSEN, _sql.gone)
+_PAGE: Final = _sql.page.format(_CHOSEN, _sql.gone, _sql.all_of_it)
+_PAGE_OF_STREAM: Final = _sql.page.format(_CHOSEN, _sql.gone, _sql.of_stream)
 
 
 class Page(Struct, frozen=True, kw_only=True):
@@ -94,6 +96,7 @@ async def read_page(
         choice.rights.texts,
         choice.rights.own,
         None if places is None else [place for span in spans for place in places[span.partition]],
+        _BYTES // max(1, len(spans)),
     )
     if not spans:
         rows = []
@@ -110,7 +113,8 @@ async def read_page(
         found += [
             Given(event, texts=choice.rights.texts and not row["gone"]) for event, row in zip(events, here, strict=True)
         ]
-        reached[span.partition] = events[-1].position if len(events) == span.most else span.until
+        whole = not here or len(here) == here[0]["found"] < span.most
+        reached[span.partition] = span.until if whole else events[-1].position
     return Page(events=sorted(found, key=_recorded_at), reached=tuple(reached), bounds=bounds)
 
 
@@ -132,6 +136,7 @@ async def read_at(conn: Conn, choice: Choice, wanted: Sequence[tuple[int, int]])
         choice.rights.texts,
         choice.rights.own,
         None,
+        _BYTES,
     )
     found = (
         Given(event, texts=choice.rights.texts and not row["gone"])

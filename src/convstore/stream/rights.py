@@ -71,6 +71,11 @@ def rights_of(person: Person, token: Token | None, *, own: bool = False) -> Righ
     )
 
 
+def may_still(person: Person, token: Token | None, asked: Rights) -> bool:
+    """Tell whether somebody may be given today what he asked for once, from his own inbox or from all."""
+    return any(rights_of(person, token, own=own).include(asked) for own in (False, True))
+
+
 def _of_account(person: Person, *, own: bool) -> Rights:
     internal = policy.sees_internal(person.actor())
     everything = person.holds(ALL_EVENTS)
