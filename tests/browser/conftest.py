@@ -1,4 +1,4 @@
-"""A server with the demo on a store of its own, and a headless Chromium in front of it, for each module of tests.
+"""A server with the demo on a store of its own, and for each module of tests a headless Chromium in front of it.
 
 Where there is no Chromium these tests are skipped; in CI that is a failure.
 """
@@ -55,7 +55,7 @@ async def _execute(server: str, statement: str) -> None:
         await conn.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def site(
     chromium: str, server: str, templates: Callable[[int], str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
@@ -70,7 +70,7 @@ def site(
         asyncio.run(_execute(server, f"DROP DATABASE {name} WITH (FORCE)"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def api(site: str) -> Api:
     """Give calls to the same server, by name and password."""
     return Api(site)

@@ -1,4 +1,4 @@
-import { useEffect, useReducer, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useReducer, useRef, useState } from "preact/hooks";
 import { Failure, onEnded } from "./api";
 import { dropAll } from "./drafts";
 import { explain } from "./failing";
@@ -139,7 +139,8 @@ function Desk({ me, onLanguage, onSignOut }: { me: Me; onLanguage(): void; onSig
     }
   });
 
-  useEffect(() => {
+  // Before the next key can come.
+  useLayoutEffect(() => {
     const step = (by: number) => {
       const rows = [...document.querySelectorAll<HTMLElement>("a.row")];
       const here = rows.findIndex((row) => row === document.activeElement || (row.dataset["uid"] === route.uid && !rows.includes(document.activeElement as HTMLElement)));

@@ -1,5 +1,5 @@
 import type { RefObject } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { address, Failure } from "../api";
 import { explain } from "../failing";
 import { followUp, leave, markUnread, type Conversation, type File, type Me, type Message } from "../model";
@@ -65,7 +65,8 @@ export function Thread({ me, uid, subject, back, tick, reply, onChange, onLeft }
   const follow = () =>
     thread && void act({ followUp: !thread.followUp }, t(thread.followUp ? "unfollowed" : "followed"), () => followUp(uid, !thread.followUp));
   const unread = () => thread && void act({ read: false }, t("markedUnread"), () => markUnread(uid));
-  useEffect(() => {
+  // Before the next key can come.
+  useLayoutEffect(() => {
     doing.current = { follow, unread };
     return () => {
       doing.current = undefined;
