@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import re
 import subprocess
 import sys
@@ -18,16 +17,9 @@ from convstore.database import Pool
 from convstore.directory.passwords import hash_now
 from convstore.domain.uid import UserId
 from eventually import eventually
-from served import free_port
+from served import convstore, environment, free_port
 
 Staff = tuple[UserId, ...]
-
-
-def _command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("CONVSTORE_")}
-    return subprocess.run(
-        [sys.executable, "-m", "convstore", *arguments], capture_output=True, text=True, check=False, env=environment
-    )
 
 
 @pytest.mark.slow
@@ -48,10 +40,9 @@ async def test_a_whole_run_with_two_workers_leaves_no_words_in_the_log(
             *("--delivery-retry-seconds", "0.1", "--mail-rate", "1000"),
         ]
         log = tmp_path / "serve.log"
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("CONVSTORE_")}
         with log.open("wb") as stderr:
             server = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "convstore", "serve", *options, stderr=stderr, env=environment, cwd=tmp_path
+                sys.executable, "-m", "convstore", "serve", *options, stderr=stderr, env=environment(), cwd=tmp_path
             )
         try:
             await eventually(lambda: log.read_text().count('"server.ready"') == 2, within=60)
@@ -80,10 +71,10 @@ async def test_a_whole_run_with_two_workers_leaves_no_words_in_the_log(
             )
             # To the four others who want mails, and to the one who wants SMS.
             await eventually(lambda: done(11), within=60)
-            listed = await asyncio.to_thread(_command, "deliveries", "list", "--dsn", dsn)
-            status = await asyncio.to_thread(_command, "status", "--dsn", dsn, "--over", "0")
+            listed = await asyncio.to_thread(convstore, "deliveries", "list", "--dsn", dsn)
+            status = await asyncio.to_thread(convstore, "status", "--dsn", dsn, "--over", "0")
             post.refuse.clear()
-            retried = await asyncio.to_thread(_command, "deliveries", "retry", "--all", "--dsn", dsn)
+            retried = await asyncio.to_thread(convstore, "deliveries", "retry", "--all", "--dsn", dsn)
 
             async def retried_one() -> bool:
                 return address(staff[0]) in post.by_recipient
@@ -112,19 +103,19 @@ async def test_the_test_mail_and_the_test_sms_say_what_was_answered(post: Post) 
         *("--mail-server", f"127.0.0.1:{post.port}", "--mail-security", "none", "--mail-from", "dhis@example.org"),
         *("--email", "ann@example.org"),
     ]
-    done = await asyncio.to_thread(_command, "delivery", "test", *mail)
+    done = await asyncio.to_thread(convstore, "delivery", "test", *mail)
     assert (0, "the mail server took the mail\n") == (done.returncode, done.stdout)
     assert ["ann@example.org"] == post.mails[0].recipients
     post.refuse["ann@example.org"] = "550 5.1.1 <ann@example.org> no such user"
-    refused = await asyncio.to_thread(_command, "delivery", "test", *mail)
+    refused = await asyncio.to_thread(convstore, "delivery", "test", *mail)
     assert (1, "convstore: It was not sent: 550 5.1.1.\n") == (refused.returncode, refused.stderr)
-    nothing = await asyncio.to_thread(_command, "delivery", "test", "--email", "ann@example.org")
+    nothing = await asyncio.to_thread(convstore, "delivery", "test", "--email", "ann@example.org")
     assert 2 == nothing.returncode
     assert "--mail-server" in nothing.stderr
     async with sms_gateway() as gateway:
         url = gateway.url + "?to=${recipient}&text=${text}"
         texted = await asyncio.to_thread(
-            _command, "delivery", "test", "--sms", "+255 700 000001", "--sms-gateway", url, "--sms-method", "GET"
+            convstore, "delivery", "test", "--sms", "+255 700 000001", "--sms-gateway", url, "--sms-method", "GET"
         )
         assert (0, "the gateway took the SMS\n") == (texted.returncode, texted.stdout)
         assert ["255700000001"] == [request["query"]["to"] for request in gateway.requests]
