@@ -1,6 +1,5 @@
 """``convstore as-of``: somebody's inbox as it was, for operators and auditors at a terminal."""
 
-import sys
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
@@ -10,9 +9,9 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.text import Text
 
-from convstore.cli.history import clock
 from convstore.cli.looking import looking, positions_at, subject_named
 from convstore.cli.loop import run
+from convstore.cli.printing import clock, print_json
 from convstore.config import Where
 from convstore.database import Conn
 from convstore.domain.access import InboxViewed, View
@@ -99,7 +98,7 @@ def as_of(
     )
     said = run(_as_of(where, user, at, query))
     if json:
-        sys.stdout.write(msgspec.json.encode(said).decode() + "\n")
+        print_json(said)
     else:
         _show(said, query.paging, only_unread=unread)
 
