@@ -45,6 +45,7 @@ _BENCHES = (
         "of_floor_call",
     ),
     Bench("read.py", _args("--events 60000"), _args("--events 200000"), "decoded_per_s"),
+    Bench("transfer.py", _args("--events 30000"), _args("--events 200000"), "imported_per_s"),
     Bench("catch_up.py", _args("--events 30000"), _args("--events 100000"), "events_per_s"),
     Bench("rebuild.py", _args("--events 30000"), _args("--events 100000"), "per_s"),
     Bench("rebuild_load.py", _args("--events 20000 --seconds 2"), _args("--events 100000"), "rebuilt_per_s"),
