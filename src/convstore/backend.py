@@ -9,6 +9,7 @@ from convstore.directory import Directory
 from convstore.engine import Engine
 from convstore.files.service import Files
 from convstore.log.store import Store
+from convstore.webhook.service import Webhooks
 
 
 class Backend(Struct, frozen=True, kw_only=True):
@@ -22,3 +23,4 @@ class Backend(Struct, frozen=True, kw_only=True):
     files: Files
     settings: Settings
     delivery: Delivery | None = None
+    webhooks: Webhooks | None = None

@@ -7,6 +7,7 @@ import dataclasses
 import re
 import tomllib
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
@@ -50,6 +51,55 @@ class Where:
     def folder(self) -> Path:
         """The data folder in force."""
         return self.data_dir or default_data_dir()
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class WebhookSettings(Where):
+    """How events are pushed to the receivers of webhooks, and which of them may be called."""
+
+    webhook_networks: Annotated[tuple[str, ...], _setting("webhook_networks", "Webhooks")] = ()
+    """Private networks (CIDR) whose receivers may be called, such as 10.1.0.0/16; may be given several times."""
+    webhook_connections: Annotated[int, _setting("webhook_connections", "Webhooks")] = 32
+    """Requests to receivers at once, of each server process; each webhook has a quarter of them at most."""
+    webhook_timeout: Annotated[float, _setting("webhook_timeout", "Webhooks")] = 15.0
+    """How long a receiver may take for one answer, in seconds."""
+    webhook_retry_seconds: Annotated[float, _setting("webhook_retry_seconds", "Webhooks")] = 5.0
+    """Pause before the second attempt at an event; doubled for each one after it, to an hour."""
+    webhook_attempts: Annotated[int, _setting("webhook_attempts", "Webhooks")] = 40
+    """How often an event is tried before it is a dead letter."""
+    webhook_give_up_hours: Annotated[float, _setting("webhook_give_up_hours", "Webhooks")] = 24.0
+    """How long an event is tried before it is a dead letter."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work.
+
+        Raises:
+            ConfigError: says which setting, its value, and what it may be.
+        """
+        self.check_webhooks()
+
+    def check_webhooks(self) -> None:
+        """Refuse settings of webhooks that cannot work.
+
+        Raises:
+            ConfigError: says which setting, its value, and what it may be.
+        """
+        _in_range(
+            self,
+            ("webhook_connections", 1, 1_000),
+            ("webhook_timeout", 0.1, 600),
+            ("webhook_retry_seconds", 0.01, 3_600),
+            ("webhook_attempts", 1, 1_000),
+            ("webhook_give_up_hours", 0.0001, 8_760),
+        )
+        for network in self.webhook_networks:
+            try:
+                ip_network(network)
+            except ValueError as error:
+                raise ConfigError(
+                    f"webhook-networks {network!r}: {error}. Say it as 10.1.0.0/16 or fd00::/8."
+                ) from error
 
 
 @Parameter(name="*")
@@ -165,7 +215,7 @@ class DeliverySettings(WhereFiles):
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class Settings(DeliverySettings):
+class Settings(DeliverySettings, WebhookSettings):
     """Everything that ``convstore serve`` can be told."""
 
     host: Annotated[str, _setting("host", "Server")] = "127.0.0.1"
@@ -204,6 +254,7 @@ class Settings(DeliverySettings):
             ConfigError: says which setting, its value, and what it may be.
         """
         super().__post_init__()
+        self.check_webhooks()
         if not _CONTEXT_PATH.fullmatch(self.context_path):
             raise ConfigError(
                 f"context-path {self.context_path!r}: say it with a leading slash and no trailing one, /demo."

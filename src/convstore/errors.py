@@ -42,6 +42,9 @@
     ├── UnknownSubscription            404   there is none, or it is somebody else's
     ├── SubscriptionTaken              409
     ├── SubscriptionAhead              409   the log is not the one that its consumers followed
+    ├── UnknownWebhook                 404   the subscription's events are not pushed
+    ├── WebhookRefused                 400   its address, headers or secrets cannot be used
+    ├── TestFailed                     exit 1 of ``webhook test``: the receiver did not take it
     ├── SnapshotUnreadable             never seen by clients: the log is folded instead
     ├── TokenRefused                   409   a token cannot be made like this; exit 1 of ``token``
     ├── DeliveryFailed                 exit 1 of ``delivery test``: the mail server or gateway did not take it
@@ -261,6 +264,21 @@ class SubscriptionAhead(ConvstoreError):
             f"The log is not the one that {name} has followed: it was restored, or lost its end. See what of it is "
             "missing with you, or too much, and reset the subscription."
         )
+
+
+class UnknownWebhook(ConvstoreError):
+    """The events of this subscription are not pushed."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The subscription {name} has no webhook.")
+
+
+class WebhookRefused(ConvstoreError):
+    """A webhook's address, headers or secrets cannot be used."""
+
+
+class TestFailed(ConvstoreError):
+    """A webhook's receiver did not take a test event."""
 
 
 class SnapshotUnreadable(ConvstoreError):

@@ -15,6 +15,7 @@ from convstore.log.create import facts
 from convstore.projections import discover
 from convstore.sql import Statements
 from convstore.stream import subscriptions
+from convstore.webhook import targets
 
 sql: Final = Statements(files(__package__) / "overview.sql")
 
@@ -90,6 +91,28 @@ class Following(Struct, frozen=True, kw_only=True, rename="camel"):
     ahead_of_log: bool
 
 
+class Pushing(Struct, frozen=True, kw_only=True, rename="camel"):
+    """How the webhook of a subscription goes; ``receiver``: scheme, host and port, for the rest may be secret.
+
+    ``state``: ``paused``, by somebody or because the receiver wants no more; ``halted``, nothing can be pushed;
+    ``failing``, some slots stand at an event that the receiver did not take yet; else ``pushing``. ``attempts``: the
+    most at one of these events.
+    """
+
+    subscription: str
+    receiver: str
+    state: str
+    reason: str | None
+    since: datetime | None
+    failing_slots: int
+    attempts: int
+
+    @property
+    def well(self) -> bool:
+        """Whether nobody needs to look after it."""
+        return self.state != "halted"
+
+
 class End(Struct, frozen=True, kw_only=True, rename="camel"):
     """The end of one partition of the log: its last position, and when that was recorded; None while it is empty."""
 
@@ -117,6 +140,7 @@ class Overview(Struct, frozen=True, kw_only=True, rename="camel"):
     deliveries: tuple[Figures, ...]
     samples: tuple[Sampled, ...]
     subscriptions: tuple[Following, ...]
+    webhooks: tuple[Pushing, ...]
 
 
 def following(found: subscriptions.Standing) -> Following:
@@ -128,6 +152,19 @@ def following(found: subscriptions.Standing) -> Following:
         dead_letters=found.dead,
         consumers=found.consumers,
         ahead_of_log=found.ahead,
+    )
+
+
+def pushing(webhook: targets.Webhook) -> Pushing:
+    """Tell how a webhook goes, without anything secret."""
+    return Pushing(
+        subscription=webhook.name,
+        receiver=webhook.receiver,
+        state=webhook.state,
+        reason=webhook.why,
+        since=webhook.since_when,
+        failing_slots=webhook.failing,
+        attempts=webhook.attempts,
     )
 
 
@@ -175,6 +212,7 @@ async def read_overview(conn: Conn, *, max_lag: float = MAX_LAG) -> Overview:
         projections = tuple(standing(status, max_lag=max_lag) for status in await read_status(conn))
         deliveries = tuple(await figures(conn))
         followed = tuple(following(each) for each in await subscriptions.standings(conn))
+        pushed = tuple(pushing(each) for each in await targets.listed(conn))
         samples = tuple(Sampled(**row) for row in await conn.fetch(sample.sql.found))
     assert kept is not None  # noqa: S101 - it is one row of counts
     there = {(each.projection, each.partition) for each in projections}
@@ -188,7 +226,8 @@ async def read_overview(conn: Conn, *, max_lag: float = MAX_LAG) -> Overview:
         and all(each.well for each in projections)
         and all(each.well for each in deliveries)
         and all(each.well for each in samples)
-        and not any(each.ahead_of_log for each in followed),
+        and not any(each.ahead_of_log for each in followed)
+        and all(each.well for each in pushed),
         release=convstore.__version__,
         store=known.id,
         events=sum(end.head for end in ends),
@@ -201,4 +240,5 @@ async def read_overview(conn: Conn, *, max_lag: float = MAX_LAG) -> Overview:
         deliveries=deliveries,
         samples=samples,
         subscriptions=followed,
+        webhooks=pushed,
     )

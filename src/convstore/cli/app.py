@@ -25,6 +25,7 @@ from convstore.cli import (
     transfer,
     user,
     verify,
+    webhook,
 )
 from convstore.cli.as_of import as_of
 from convstore.cli.connection import owner_dsn
@@ -67,6 +68,7 @@ app.command(verify.app)
 app.command(status)
 app.command(projection.app)
 app.command(subscription.app)
+app.command(webhook.app)
 app.command(history)
 app.command(explain_, name="explain")
 app.command(replay)

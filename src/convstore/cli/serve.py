@@ -43,6 +43,7 @@ from convstore.log.create import facts
 from convstore.log.recorded import Meta
 from convstore.log.store import Store
 from convstore.migrate import migrate
+from convstore.webhook.service import Webhooks
 
 log = structlog.get_logger(__name__)
 
@@ -206,6 +207,7 @@ async def _backend(dsn: str, settings: Settings) -> AsyncIterator[Backend]:
             files=files,
             settings=settings,
             delivery=Delivery(dsn, store, directory, engine, settings),
+            webhooks=Webhooks(dsn, pool, store=store, directory=directory, engine=engine, settings=settings),
         )
 
 
@@ -242,9 +244,11 @@ async def _work(settings: Settings, dsn: str, listener: socket.socket, stop: asy
         sampler = asyncio.create_task(keep_sampling(dsn, backend.engine, settings.sample_seconds))
         answers = _answers(backend, settings, worker)
         assert backend.delivery is not None  # noqa: S101 - made above
+        assert backend.webhooks is not None  # noqa: S101 - likewise
         try:
             # Before the first request: from then on every message is delivered.
             await backend.delivery.start()
+            await backend.webhooks.start()
             if answers is not None:
                 await answers.start()
             await _open_metrics(local, settings, worker)
@@ -263,7 +267,7 @@ async def _work(settings: Settings, dsn: str, listener: socket.socket, stop: asy
             await local.cleanup()
             if answers is not None:
                 await answers.stop()
-            await backend.delivery.stop()
+            await asyncio.gather(backend.delivery.stop(), backend.webhooks.stop())
             sweeper.cancel()
             sampler.cancel()
             await asyncio.gather(sweeper, sampler, return_exceptions=True)

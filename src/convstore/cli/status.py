@@ -116,6 +116,7 @@ def _show(overview: Overview) -> None:
         console.print(Text(f"{name} is missing: run convstore rebuild", "red"))
     _show_deliveries(console, overview.deliveries)
     _show_subscriptions(console, overview)
+    _show_webhooks(console, overview)
     _show_samples(console, overview)
     if overview.skipped:
         console.print(f"{_many(overview.skipped, 'event')} skipped on somebody's word: see convstore projection skips")
@@ -155,6 +156,23 @@ def _show_subscriptions(console: Console, overview: Overview) -> None:
             console.print(Text(f"{each.subscription} has followed another log than this one: it was restored", "red"))
             console.print(
                 f"  when it is clear what it lacks: convstore subscription reset {each.subscription} --after …"
+            )
+
+
+def _show_webhooks(console: Console, overview: Overview) -> None:
+    """Say which webhooks push, and why others do not."""
+    for each in overview.webhooks:
+        if each.state == "pushing":
+            console.print(f"webhook {each.subscription}: pushing to {each.receiver}")
+            continue
+        since = "" if each.since is None else f" since {each.since.isoformat(timespec='seconds')}"
+        console.print(Text(f"webhook {each.subscription}: {each.state}{since}: {each.reason}", "yellow"))
+        if each.state == "paused":
+            console.print(f"  to push again: convstore webhook resume {each.subscription}")
+        elif each.state == "failing":
+            console.print(
+                f"  {_many(each.failing_slots, 'slot')} of 64, tried {each.attempts} times; "
+                f"convstore webhook test {each.subscription} shows what the receiver says"
             )
 
 

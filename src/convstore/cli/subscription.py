@@ -1,18 +1,15 @@
 """``convstore subscription``: where the systems stand that follow the log, and what they could not deal with."""
 
-import sys
-from collections.abc import Iterable
 from typing import Annotated, Final
 
 import cyclopts
 import msgspec
 from cyclopts import Parameter
-from rich.console import Console
-from rich.table import Table
 
 from convstore import overview
 from convstore.cli.connection import opened
 from convstore.cli.loop import run
+from convstore.cli.tables import print_lines, print_table
 from convstore.config import Where
 from convstore.database import Pool
 from convstore.errors import ConfigError
@@ -47,9 +44,9 @@ def list_(*, where: Where = Where(), json: Annotated[bool, Parameter(negative=()
 
     found = run(work())
     if json:
-        _print_lines(msgspec.json.encode(each).decode() for each in found)
+        print_lines(msgspec.json.encode(each).decode() for each in found)
     else:
-        _print_table(_COLUMNS, [_cells(each) for each in found])
+        print_table(_COLUMNS, [_cells(each) for each in found])
 
 
 @app.command
@@ -80,9 +77,9 @@ def letters(
 
     found = run(work())
     if json:
-        _print_lines(msgspec.json.encode(each).decode() for each in found)
+        print_lines(msgspec.json.encode(each).decode() for each in found)
     else:
-        _print_table(_LETTERS, [_letter(each) for each in found])
+        print_table(_LETTERS, [_letter(each) for each in found])
 
 
 @app.command
@@ -175,22 +172,6 @@ async def _positions(pool: Pool, after: str) -> tuple[int, ...]:
                 return tuple(await read.heads(conn))
             case _:
                 return cursor.decode(after, known.partitions, known.id)
-
-
-def _print_lines(lines: Iterable[str]) -> None:
-    for line in lines:
-        sys.stdout.write(line + "\n")
-
-
-def _print_table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    if sys.stdout.isatty():
-        table = Table(*columns)
-        for row in rows:
-            table.add_row(*row)
-        Console(markup=False).print(table)
-    else:
-        # A reason cannot break its line or move to another column.
-        _print_lines("\t".join(" ".join(cell.split()) for cell in row) for row in rows)
 
 
 def _cells(each: overview.Following) -> tuple[str, ...]:

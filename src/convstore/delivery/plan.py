@@ -9,12 +9,13 @@ from msgspec import Struct
 
 from convstore.config import DeliverySettings
 from convstore.delivery.mail import Wording, Writer, address_of
-from convstore.delivery.sender import Channel, Patience
+from convstore.delivery.sender import Channel
 from convstore.delivery.signed import LONGEST_PREFIX, Signer
 from convstore.delivery.sms import Gateway, Sms
 from convstore.delivery.smtp import Email, Server, trust
 from convstore.delivery.verdict import Skipped
 from convstore.errors import ConfigError
+from convstore.patience import Patience
 
 CHANNELS: Final = ("email", "sms")
 

@@ -7,7 +7,6 @@ Message-ID, and nothing else ever is.
 
 import asyncio
 import contextlib
-import random
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -24,10 +23,10 @@ from convstore.directory import Directory
 from convstore.domain.uid import UserId
 from convstore.engine.faults import LeaseLost, described, is_transient
 from convstore.log.store import Store
+from convstore.patience import Patience
 
 log = structlog.get_logger(__name__)
 
-_LONGEST_PAUSE: Final = 3_600.0
 # A mail server that is away is asked again after so many seconds at most.
 _LONGEST_REST: Final = 300.0
 _FIRST_REST: Final = 1.0
@@ -55,18 +54,6 @@ class Channel(Protocol):
 
     async def rest(self) -> None:
         """Give connections up that are not needed for a while."""
-
-
-class Patience(Struct, frozen=True):
-    """How long it is tried, in seconds: the first pause, and until when after it was first to be sent."""
-
-    first_pause: float
-    give_up: float
-
-    def pause(self, attempts: int) -> float:
-        """Give the pause after so many attempts: longer each time, and not the same for all."""
-        pause = min(self.first_pause * 2.0 ** min(attempts - 1, 30), _LONGEST_PAUSE)
-        return pause * random.uniform(0.75, 1.25)  # noqa: S311 - no secret
 
 
 class _Result(Struct, frozen=True):

@@ -3,8 +3,6 @@
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from string import Template
 from typing import Final
@@ -17,6 +15,7 @@ from yarl import URL
 
 from convstore.delivery.letter import Letter, Reader, Row
 from convstore.delivery.verdict import Deferred, Refused, Skipped, Unavailable
+from convstore.patience import retry_after
 
 # Of these, DHIS2 sends the first line only (contract section 6).
 _SUMMARY: Final = re.compile(r"High \d+, medium \d+, low \d+", re.IGNORECASE)
@@ -81,7 +80,7 @@ class Sms:
             async with self._open().request(
                 gateway.method, url, headers=headers, data=body, allow_redirects=False
             ) as answer:
-                status, after = answer.status, _seconds(answer.headers.get("Retry-After"))
+                status, after = answer.status, retry_after(answer.headers.get("Retry-After"))
         except TimeoutError as error:
             raise Deferred("timeout") from error
         except (ClientError, OSError) as error:
@@ -133,19 +132,6 @@ def _judge(status: int, after: float | None) -> None:
     if status in _NOT_NOW or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         raise Deferred(f"HTTP {status}", after=after)
     raise Refused(f"HTTP {status}")
-
-
-def _seconds(after: str | None) -> float | None:
-    """Read a Retry-After (RFC 9110 section 10.2.3): seconds or a date; None when there is none."""
-    if after is None:
-        return None
-    if after.strip().isdigit():
-        return min(float(after), 86_400.0)
-    try:
-        at = parsedate_to_datetime(after)
-    except ValueError:
-        return None
-    return min(max((at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds(), 0.0), 86_400.0)
 
 
 def _filled(template: str, values: Mapping[str, str], written: Callable[[str], str]) -> str:

@@ -32,6 +32,7 @@ from convstore.http.stream_metrics import LOOKOUT, StreamMetrics, keep_watching
 from convstore.http.subscriptions import CONSUMING
 from convstore.http.texts import check_percent_encoded
 from convstore.http.uploads import longest_upload
+from convstore.http.webhook_metrics import WebhookMetrics
 from convstore.stream.consuming import Consuming
 from convstore.stream.lookout import Lookout
 
@@ -68,6 +69,7 @@ def make_app(backend: Backend, *, worker: int = 0) -> web.Application:
     app.cleanup_ctx.append(keep_watching)
     app[METRICS] = Metrics(backend, worker)
     app[METRICS].register(StreamMetrics(app[HUB], app[WATCH], app[LOOKOUT]))
+    app[METRICS].register(WebhookMetrics(backend))
     app[READINESS] = Readiness(backend)
     app[PROXIES] = networks(settings.trusted_proxies)
     mounted = mounts(settings.static)

@@ -54,6 +54,8 @@ STATUSES: Mapping[type[errors.ConvstoreError], tuple[int, str | None]] = {
     errors.UnknownSubscription: (404, NOT_FOUND),
     errors.SubscriptionTaken: (409, CONFLICT),
     errors.SubscriptionAhead: (409, CONFLICT),
+    errors.UnknownWebhook: (404, NOT_FOUND),
+    errors.WebhookRefused: (400, BAD_REQUEST),
     errors.CursorExpired: (410, None),
 }
 

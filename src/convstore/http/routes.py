@@ -30,6 +30,7 @@ from convstore.http import (
     system,
     system_sending,
     unsubscribe,
+    webhooks,
 )
 from convstore.http.openapi import serve, swagger
 from convstore.http.router import Route
@@ -175,6 +176,14 @@ API = (
             ("GET", "/{name}/deadLetters", subscriptions.list_letters, described.subscriptions.LETTERS),
             ("POST", "/{name}/deadLetters/redeliver", subscriptions.redeliver, described.subscriptions.REDELIVER),
             ("POST", "/{name}/deadLetters/discard", subscriptions.discard, described.subscriptions.DISCARD),
+            ("PUT", "/{name}/webhook", webhooks.put, described.webhooks.PUT),
+            ("GET", "/{name}/webhook", webhooks.get, described.webhooks.GET),
+            ("DELETE", "/{name}/webhook", webhooks.delete, described.webhooks.DELETE),
+            ("POST", "/{name}/webhook/test", webhooks.test, described.webhooks.TEST),
+            ("POST", "/{name}/webhook/pause", webhooks.pause, described.webhooks.PAUSE),
+            ("POST", "/{name}/webhook/resume", webhooks.resume, described.webhooks.RESUME),
+            ("POST", "/{name}/webhook/secrets", webhooks.add_secret, described.webhooks.ADD_SECRET),
+            ("DELETE", "/{name}/webhook/secrets", webhooks.drop_secrets, described.webhooks.DROP_SECRETS),
         )
     ),
     Route("GET", f"{_MC}/{{uid}}/history", history.history, described.audit.HISTORY),

@@ -29,7 +29,7 @@ from convstore.http.stream_metrics import LOOKOUT
 from convstore.log import cloudevents
 from convstore.stream import letters, subscriptions
 from convstore.stream.consuming import Consuming, Delivery, Share, parse_ack
-from convstore.stream.rights import rights_of
+from convstore.stream.rights import may_still, rights_of
 from convstore.stream.subscriptions import Standing, Subscription
 from convstore.stream.telling import Teller
 
@@ -154,25 +154,25 @@ async def create(request: web.Request) -> web.Response:
     made = await subscriptions.create(backend.pool, wanted.name, request[CALLER].id, choice, positions)
     await request.app[LOOKOUT].look()
     headers = {"Location": f"{api_url(request)}/subscriptions/{made.name}"}
-    return _json(await _standing(request, made.name), status=HTTPStatus.CREATED, headers=headers)
+    return json_answer(await _standing(request, made.name), status=HTTPStatus.CREATED, headers=headers)
 
 
 async def list_subscriptions(request: web.Request) -> web.Response:
     """``GET /api/subscriptions``: the caller's; for superusers all."""
     caller = request[CALLER]
     found = await subscriptions.standings(request.app[BACKEND].readers, user_id=None if caller.superuser else caller.id)
-    return _json({"subscriptions": [_shown(request, each) for each in found]})
+    return json_answer({"subscriptions": [_shown(request, each) for each in found]})
 
 
 async def get_subscription(request: web.Request) -> web.Response:
     """``GET /api/subscriptions/{name}``: what is followed, and how far it has come."""
-    subscription = await _subscription(request)
-    return _json(await _standing(request, subscription.name))
+    subscription = await subscription_named(request)
+    return json_answer(await _standing(request, subscription.name))
 
 
 async def delete(request: web.Request) -> web.Response:
     """``DELETE /api/subscriptions/{name}``: ends it, with its dead letters."""
-    subscription = await _subscription(request)
+    subscription = await subscription_named(request)
     await subscriptions.delete(request.app[BACKEND].pool, subscription.name)
     await request.app[LOOKOUT].look()
     return message_answer(request, web_message(HTTPStatus.OK))
@@ -180,35 +180,35 @@ async def delete(request: web.Request) -> web.Response:
 
 async def read(request: web.Request) -> web.Response:
     """``POST /api/subscriptions/{name}/events``: the first events of the consumer's slots that are not acknowledged."""
-    subscription = await _for_consumers(request)
+    subscription = await for_consumers(request)
     asked = await read_json(request, _read)
     share, found = await _read_or_wait(request, subscription, asked)
     teller = Teller(request.app[BACKEND].store.id)
     events = [structs.replace(teller.envelope(each.given), ack=str(each.ack)) for each in found]
-    return _json(Batch(events=events, slots=len(share.held)))
+    return json_answer(Batch(events=events, slots=len(share.held)))
 
 
 async def acknowledge(request: web.Request) -> web.Response:
     """``POST /api/subscriptions/{name}/acknowledge``: notes what was dealt with, and all before it in its slot."""
-    subscription = await _for_consumers(request)
+    subscription = await for_consumers(request)
     asked = await read_json(request, _acknowledge)
     acks = [parse_ack(text) for text in asked.acks]
     counted = await request.app[CONSUMING].acknowledge(subscription.name, asked.consumer, acks)
-    return _json({"acknowledged": counted})
+    return json_answer({"acknowledged": counted})
 
 
 async def reject(request: web.Request) -> web.Response:
     """``POST /api/subscriptions/{name}/reject``: makes an event a dead letter, so that the next ones come."""
-    subscription = await _for_consumers(request)
+    subscription = await for_consumers(request)
     asked = await read_json(request, _reject)
     ack = parse_ack(asked.ack)
     counted = await request.app[CONSUMING].reject(subscription, asked.consumer, ack, asked.reason)
-    return _json({"rejected": int(counted)})
+    return json_answer({"rejected": int(counted)})
 
 
 async def leave(request: web.Request) -> web.Response:
     """``POST /api/subscriptions/{name}/leave``: gives the consumer's slots to the others."""
-    subscription = await _for_consumers(request)
+    subscription = await for_consumers(request)
     asked = await read_json(request, _leave)
     await request.app[CONSUMING].leave(subscription.name, asked.consumer)
     return message_answer(request, web_message(HTTPStatus.OK))
@@ -216,40 +216,42 @@ async def leave(request: web.Request) -> web.Response:
 
 async def reset(request: web.Request) -> web.Response:
     """``POST /api/subscriptions/{name}/reset``: begins anew elsewhere in the log."""
-    subscription = await _subscription(request)
+    subscription = await subscription_named(request)
     asked = await read_json(request, _reset)
     backend = request.app[BACKEND]
     await subscriptions.reset(backend.pool, subscription.name, await positions_at(backend, asked.after))
-    return _json(await _standing(request, subscription.name))
+    return json_answer(await _standing(request, subscription.name))
 
 
 async def list_letters(request: web.Request) -> web.Response:
     """``GET /api/subscriptions/{name}/deadLetters``: what could not be dealt with, oldest first."""
-    subscription = await _subscription(request)
+    subscription = await subscription_named(request)
     found = await letters.letters(
         request.app[BACKEND].readers,
         subscription.name,
         after=whole_number(request, "after", 0),
         limit=min(max(1, whole_number(request, "limit", 100)), MOST),
     )
-    return _json({"deadLetters": found})
+    return json_answer({"deadLetters": found})
 
 
 async def redeliver(request: web.Request) -> web.Response:
     """``POST /api/subscriptions/{name}/deadLetters/redeliver``: gives them once more."""
-    subscription = await _subscription(request)
+    subscription = await subscription_named(request)
     asked = await read_json(request, _named)
-    return _json({"redelivered": await letters.redeliver(request.app[BACKEND].pool, subscription.name, asked.ids)})
+    return json_answer(
+        {"redelivered": await letters.redeliver(request.app[BACKEND].pool, subscription.name, asked.ids)}
+    )
 
 
 async def discard(request: web.Request) -> web.Response:
     """``POST /api/subscriptions/{name}/deadLetters/discard``: forgets them."""
-    subscription = await _subscription(request)
+    subscription = await subscription_named(request)
     asked = await read_json(request, _named)
-    return _json({"discarded": await letters.discard(request.app[BACKEND].pool, subscription.name, asked.ids)})
+    return json_answer({"discarded": await letters.discard(request.app[BACKEND].pool, subscription.name, asked.ids)})
 
 
-async def _subscription(request: web.Request) -> Subscription:
+async def subscription_named(request: web.Request) -> Subscription:
     """Give the subscription that the path names, if it is the caller's, or he is a superuser.
 
     Raises:
@@ -262,17 +264,15 @@ async def _subscription(request: web.Request) -> Subscription:
     return found
 
 
-async def _for_consumers(request: web.Request) -> Subscription:
+async def for_consumers(request: web.Request) -> Subscription:
     """Give the subscription that the path names, if the caller may be given what it follows, today as when it was made.
 
     Raises:
         UnknownSubscription: it is not his, or there is none.
         Problem: 403, he may be given less by now. Nothing is passed over for that.
     """
-    found = await _subscription(request)
-    person, token = request[CALLER], request[ENTRY].token
-    asked = found.choice.rights
-    if not any(rights_of(person, token, own=own).include(asked) for own in (False, True)):
+    found = await subscription_named(request)
+    if not may_still(request[CALLER], request[ENTRY].token, found.choice.rights):
         raise Problem(
             HTTPStatus.FORBIDDEN, f"You may not be given all that {found.name} follows; make another one", FORBIDDEN
         )
@@ -328,5 +328,6 @@ def _shown(request: web.Request, standing: Standing) -> ShownSubscription:
     )
 
 
-def _json(said: object, *, status: int = HTTPStatus.OK, headers: dict[str, str] | None = None) -> web.Response:
+def json_answer(said: object, *, status: int = HTTPStatus.OK, headers: dict[str, str] | None = None) -> web.Response:
+    """Answer with JSON, whatever the client would rather have: that is how consumers are spoken to."""
     return web.Response(body=json_bytes(said), status=status, content_type=Format.JSON.value, headers=headers)

@@ -16,6 +16,7 @@ from convstore.http.described import (
     subscriptions,
     system,
     tickets,
+    webhooks,
 )
 
 __all__ = [
@@ -34,4 +35,5 @@ __all__ = [
     "subscriptions",
     "system",
     "tickets",
+    "webhooks",
 ]

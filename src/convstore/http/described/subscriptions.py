@@ -16,8 +16,8 @@ from convstore.http.subscriptions import (
 )
 from convstore.stream.letters import Letter
 
-_NAME = path("name", {"type": "string", "examples": ["warehouse"]}, "The subscription's name.")
-_UNKNOWN = "There is no such subscription, or it is somebody else's."
+NAME = path("name", {"type": "string", "examples": ["warehouse"]}, "The subscription's name.")
+UNKNOWN = "There is no such subscription, or it is somebody else's."
 _BAD = "The body is not what it should be."
 _NOT_HIS = "The caller may not be given all that it follows."
 _RESTORED = "The log is not the one that the subscription followed: reset it."
@@ -48,16 +48,16 @@ LIST = Operation(
 GET = Operation(
     tag=Tag.EVENTS,
     summary="What a subscription follows, and where it stands",
-    parameters=(_NAME,),
+    parameters=(NAME,),
     answers={200: json("The subscription.", ShownSubscription)},
-    refusals={404: _UNKNOWN},
+    refusals={404: UNKNOWN},
 )
 DELETE = Operation(
     tag=Tag.EVENTS,
     summary="End a subscription",
-    parameters=(_NAME,),
+    parameters=(NAME,),
     answers={200: web_message("It is gone, with its dead letters.")},
-    refusals={404: _UNKNOWN},
+    refusals={404: UNKNOWN},
 )
 READ = Operation(
     tag=Tag.EVENTS,
@@ -66,64 +66,64 @@ READ = Operation(
         "Those of the consumer's slots that are not acknowledged; asking again without acknowledging gives the same. "
         "A consumer that does not ask for 15 seconds loses its slots to the others of the subscription."
     ),
-    parameters=(_NAME,),
+    parameters=(NAME,),
     body=_body(Read),
     answers={200: json("Some events, each with its `ack`.", members({"events": array(EVENT), "slots": COUNT}))},
-    refusals={400: _BAD, 403: _NOT_HIS, 404: _UNKNOWN, 409: _RESTORED},
+    refusals={400: _BAD, 403: _NOT_HIS, 404: UNKNOWN, 409: _RESTORED},
 )
 ACKNOWLEDGE = Operation(
     tag=Tag.EVENTS,
     summary="Acknowledge events",
-    parameters=(_NAME,),
+    parameters=(NAME,),
     body=_body(Acknowledge),
     answers={
         200: json("How many counted: not those whose slot is another's by now.", members({"acknowledged": COUNT}))
     },
-    refusals={400: _BAD, 403: _NOT_HIS, 404: _UNKNOWN},
+    refusals={400: _BAD, 403: _NOT_HIS, 404: UNKNOWN},
 )
 REJECT = Operation(
     tag=Tag.EVENTS,
     summary="Make an event a dead letter",
-    parameters=(_NAME,),
+    parameters=(NAME,),
     body=_body(Reject),
     answers={200: json("1; 0 when its slot is another's by now.", members({"rejected": COUNT}))},
-    refusals={400: _BAD, 403: _NOT_HIS, 404: _UNKNOWN},
+    refusals={400: _BAD, 403: _NOT_HIS, 404: UNKNOWN},
 )
 LEAVE = Operation(
     tag=Tag.EVENTS,
     summary="Give a consumer's slots to the others",
-    parameters=(_NAME,),
+    parameters=(NAME,),
     body=_body(Leave),
     answers={200: web_message("They are free.")},
-    refusals={400: _BAD, 403: _NOT_HIS, 404: _UNKNOWN},
+    refusals={400: _BAD, 403: _NOT_HIS, 404: UNKNOWN},
 )
 RESET = Operation(
     tag=Tag.EVENTS,
     summary="Begin anew elsewhere in the log",
     about="The dead letters are forgotten.",
-    parameters=(_NAME,),
+    parameters=(NAME,),
     body=_body(Reset),
     answers={200: json("The subscription.", ShownSubscription)},
-    refusals={400: _BAD, 404: _UNKNOWN, 409: AHEAD},
+    refusals={400: _BAD, 404: UNKNOWN, 409: AHEAD},
 )
 LETTERS = Operation(
     tag=Tag.EVENTS,
     summary="The dead letters of a subscription",
     parameters=(
-        _NAME,
+        NAME,
         query("after", INTEGER, "Those after the one with this id."),
         query("limit", INTEGER, "At most so many, up to 1,000."),
     ),
     answers={200: json("Oldest first.", members({"deadLetters": array(Letter)}))},
-    refusals={400: "A parameter is no number.", 404: _UNKNOWN},
+    refusals={400: "A parameter is no number.", 404: UNKNOWN},
 )
 REDELIVER = Operation(
     tag=Tag.EVENTS,
     summary="Give dead letters once more",
-    parameters=(_NAME,),
+    parameters=(NAME,),
     body=_body(Named),
     answers={200: json("How many there were.", members({"redelivered": COUNT}))},
-    refusals={400: _BAD, 404: _UNKNOWN},
+    refusals={400: _BAD, 404: UNKNOWN},
 )
 DISCARD = REDELIVER.but(
     summary="Forget dead letters",

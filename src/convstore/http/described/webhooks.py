@@ -1,0 +1,62 @@
+"""Webhooks: subscriptions whose events are pushed."""
+
+from convstore.http.described.subscriptions import NAME, UNKNOWN
+from convstore.http.negotiation import Format
+from convstore.http.openapi.operation import Body, Operation, Tag, json
+from convstore.http.openapi.words import LOCATION, web_message
+from convstore.http.webhooks import ShownWebhook, Tried, WantedWebhook
+
+_NONE = f"{UNKNOWN} Or it has no webhook."
+_SHOWN = json("The webhook.", ShownWebhook)
+
+PUT = Operation(
+    tag=Tag.EVENTS,
+    summary="Push the events of a subscription",
+    about=(
+        "Each is a POST of its CloudEvents envelope, signed as [Standard Webhooks](https://www.standardwebhooks.com) "
+        "have it, with the event's id as `webhook-id`. It begins where the subscription stands. The secret is shown "
+        "only when it is made."
+    ),
+    parameters=(NAME,),
+    body=Body(content={Format.JSON.value: WantedWebhook}),
+    answers={
+        200: json("They are pushed there from now on.", ShownWebhook),
+        201: json("They are pushed from now on.", ShownWebhook, headers=(LOCATION,)),
+    },
+    refusals={
+        400: "The url, a header or a secret cannot be used; or the url's address may not be called.",
+        403: "The caller may not be given all that it follows.",
+        404: UNKNOWN,
+    },
+)
+GET = Operation(
+    tag=Tag.EVENTS,
+    summary="Where the events of a subscription are pushed to, and how that goes",
+    parameters=(NAME,),
+    answers={200: _SHOWN},
+    refusals={404: _NONE},
+)
+DELETE = Operation(
+    tag=Tag.EVENTS,
+    summary="Push the events of a subscription no more",
+    about="The subscription stays, with how far it has come.",
+    parameters=(NAME,),
+    answers={200: web_message("Nothing is pushed any more.")},
+    refusals={404: _NONE},
+)
+TEST = Operation(
+    tag=Tag.EVENTS,
+    summary="Send a test event to a webhook's receiver",
+    about="Of the type `webhook-test`, without data, signed like all others.",
+    parameters=(NAME,),
+    answers={200: json("What came of it.", Tried)},
+    refusals={404: _NONE},
+)
+PAUSE = GET.but(summary="Push nothing for the time being", about="Nothing is passed over meanwhile.")
+RESUME = GET.but(summary="Push again at once", about="Also what the receiver did not take yet.")
+ADD_SECRET = GET.but(
+    summary="Make a new secret for a webhook",
+    about="It is shown in this answer only. The one before signs beside it, until the next change.",
+    refusals={403: "The caller may not be given all that it follows.", 404: _NONE},
+)
+DROP_SECRETS = GET.but(summary="Sign with the newest secret of a webhook only")
