@@ -1,6 +1,7 @@
 """kill -9 between sending and recording: at most one repeat of what was in hand, and of nothing else."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -8,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import asyncpg
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope
 from mailroom import Process, address, mailing, process
@@ -134,3 +136,46 @@ async def test_one_that_was_outrun_sends_nothing_more(dsn: str, staff: Staff, po
         await room.pool.execute("UPDATE delivery_leader SET lease_until = '-infinity'")
         await eventually(room.settled)
     assert {address(person): 1 for person in staff} == post.by_recipient
+
+
+async def test_a_database_that_goes_away_while_mails_are_on_their_way_repeats_none(
+    dsn: str, staff: Staff, post: Post, tmp_path: Path, server: str
+) -> None:
+    """The mail server has taken a mail, and its sender cannot write that down for a while."""
+    name = dsn.partition("?")[0].rpartition("/")[2]
+    conn = await asyncpg.connect(server)
+
+    async def cut(smtp: SMTP, envelope: Envelope) -> str | None:
+        post.take(envelope)
+        await conn.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        await conn.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name)
+        return "250 taken"
+
+    async with process(dsn, mailing(post, mail_connections=1), tmp_path) as room:
+        post.script += [cut]
+        await room.send(*staff)
+        await eventually(lambda: room.delivery.counted["email"]["sent"] == 1)
+        await conn.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+
+        async def settled() -> bool:
+            with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                return await room.settled() and (await room.states())["sent"] == 5
+            return False
+
+        await eventually(settled, within=40)
+    await conn.close()
+    assert {address(person): 1 for person in staff} == post.by_recipient
+
+
+async def test_one_that_cannot_be_read_holds_nobody_else_up(room: Process, staff: Staff, post: Post) -> None:
+    await room.pool.execute(
+        """
+        INSERT INTO delivery (partition, conversation_id, user_id, channel, version, message_id, due)
+        VALUES (0, 'NoSuchTalk1', $1, 'email', 9, 'NoSuchMessg', now() - interval '1 hour')
+        """,
+        staff[0],
+    )
+    await room.send(*staff)
+    await eventually(room.settled)
+    assert {address(person): 1 for person in staff} == post.by_recipient
+    assert {"sent": 5, "failed": 1} == await room.states()

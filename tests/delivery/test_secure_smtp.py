@@ -167,3 +167,17 @@ def test_settings_that_cannot_work_are_refused_before_anything_starts(more: dict
         check(mailing(Post(port=25), **given))
     assert said in str(refused.value)
     assert "secret" not in str(refused.value)
+
+
+def test_what_is_shown_of_the_settings_has_no_secrets() -> None:
+    settings = mailing(
+        Post(port=25),
+        mail_password="whispered",
+        mail_security="tls",
+        sms_gateway="https://x/?key=whispered&to=${recipient}",
+        sms_body="${text} whispered",
+        sms_headers=("Key: whispered",),
+    )
+    shown = settings.shown()
+    assert "whispered" not in str(shown)
+    assert "dhis@dhis.example.org" == shown["mail_from"]

@@ -13,11 +13,11 @@ from collections.abc import Iterator, Sequence
 from typing import Final, Protocol
 
 import structlog
-from msgspec import Struct
 
 from convstore.database import Conn, Pool
 from convstore.delivery.leader import Lead, sql
 from convstore.delivery.letter import Letter, Letters, Reader, Row, read_people
+from convstore.delivery.recorder import Recorder, Result
 from convstore.delivery.verdict import Deferred, NotSent, Skipped, State, Unavailable
 from convstore.directory import Directory
 from convstore.domain.uid import UserId
@@ -56,16 +56,6 @@ class Channel(Protocol):
         """Give connections up that are not needed for a while."""
 
 
-class _Result(Struct, frozen=True):
-    """What became of one; ``pause``: the seconds until it is due again."""
-
-    row: Row
-    state: State
-    reason: str | None = None
-    pause: float = 0.0
-    untried: bool = False
-
-
 class Sender:
     """The sending of one channel, as long as this process leads it. ``counted``: outcomes since the start."""
 
@@ -79,6 +69,7 @@ class Sender:
         channel: Channel,
         patience: Patience,
         counted: Counter[str],
+        recorder: Recorder,
     ) -> None:
         self._pool = pool
         self._store = store
@@ -87,11 +78,8 @@ class Sender:
         self._channel = channel
         self._patience = patience
         self._counted = counted
+        self._recorder = recorder
         self._letters = Letters()
-        self._results: list[_Result] = []
-        self._some = asyncio.Event()
-        self._all_written = asyncio.Event()
-        self._all_written.set()
         self._end = asyncio.Event()
         self._more = asyncio.Event()
         self._next_turn = 0.0
@@ -116,7 +104,6 @@ class Sender:
         Raises:
             LeaseLost: another process leads the channel now.
         """
-        writer = asyncio.create_task(self._write(), name="record deliveries")
         try:
             while not self._end.is_set():
                 self._more.clear()
@@ -128,10 +115,8 @@ class Sender:
                     await self._wait(await self._idle())
                 if self._trouble is not None:
                     await self._wait(self._rest)
-            await self._all_written.wait()
+            await self._recorder.written()
         finally:
-            writer.cancel()
-            await asyncio.gather(writer, return_exceptions=True)
             await self._channel.rest()
 
     async def _claim(self) -> list[Row]:
@@ -152,8 +137,19 @@ class Sender:
         """Send some at once, and come back when all of them are written down."""
         started = time.monotonic()
         before = self._counted.copy()
-        async with self._pool.acquire() as conn:
-            jobs = iter(await self._prepare(conn, rows))
+        try:
+            async with self._pool.acquire() as conn:
+                jobs = iter(await self._prepare(conn, rows))
+        except Exception as error:
+            if is_transient(error):
+                # Nothing was said to anybody yet: they are simply still to be sent.
+                self._give_back(rows, "database")
+                raise
+            await self._send_apart(rows, error)
+            return
+        except asyncio.CancelledError:
+            self._give_back(rows, "interrupted")
+            raise
         self._trouble = None
         try:
             async with asyncio.TaskGroup() as group:
@@ -161,12 +157,27 @@ class Sender:
                     group.create_task(self._work(worker, jobs))
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
-        await self._all_written.wait()
+        finally:
+            self._give_back([row for row, _, _ in jobs], "interrupted")
+        await self._recorder.written()
         await self._tell_trouble()
         outcomes = {name: number for name, number in (self._counted - before).items() if number}
         log.info(
             "delivery.sent", channel=self._channel.name, took_ms=round((time.monotonic() - started) * 1000), **outcomes
         )
+
+    async def _send_apart(self, rows: Sequence[Row], error: Exception) -> None:
+        """Send one by one what cannot be read together, so that the one that is to blame holds nobody else up."""
+        if len(rows) > 1:
+            for row in rows:
+                await self._send_all([row])
+            return
+        log.error("delivery.defect", channel=self._channel.name, message=rows[0].message_id, error=described(error))
+        self._note(Result(rows[0], State.FAILED, "defect"))
+
+    def _give_back(self, rows: Sequence[Row], reason: str) -> None:
+        for row in rows:
+            self._note(Result(row, State.WAITING, reason, untried=True))
 
     async def _prepare(self, conn: Conn, rows: Sequence[Row]) -> list[tuple[Row, Letter, Reader]]:
         """Give what is to be sent, with all that it takes; what is not to be sent any more is written down as such."""
@@ -186,10 +197,10 @@ class Sender:
                 try:
                     reader = _still_to_be_sent(row, letter, reader, managers, there=there)
                 except Skipped as why:
-                    self._note(_Result(row, State.SKIPPED, why.reason))
+                    self._note(Result(row, State.SKIPPED, why.reason))
                     continue
                 if row.age > self._patience.give_up:
-                    self._note(_Result(row, State.EXPIRED, "too old"))
+                    self._note(Result(row, State.EXPIRED, "too old"))
                     continue
                 jobs.append((row, letter, reader))
         return jobs
@@ -198,37 +209,37 @@ class Sender:
         """Send one after another, until there are no more; give back what is not sent after all."""
         for row, letter, reader in jobs:
             if self._end.is_set() or self._trouble is not None:
-                self._note(_Result(row, State.WAITING, self._trouble, untried=True))
+                self._note(Result(row, State.WAITING, self._trouble, untried=True))
                 continue
             await self._turn()
             if not self._lead.held:
                 raise LeaseLost(f"{self._lead.channel}, epoch {self._lead.epoch}")
             self._note(await self._send(worker, row, letter, reader))
 
-    async def _send(self, worker: int, row: Row, letter: Letter, reader: Reader) -> _Result:
+    async def _send(self, worker: int, row: Row, letter: Letter, reader: Reader) -> Result:
         try:
             await self._channel.send(worker, row, letter, reader)
         except NotSent as why:
             return self._judge(row, why)
         except Exception as error:  # noqa: BLE001 - one that cannot be written must not hold up everybody else's
             log.error("delivery.defect", channel=self._channel.name, message=row.message_id, error=described(error))  # noqa: TRY400 - a traceback quotes texts
-            return _Result(row, State.FAILED, "defect")
-        return _Result(row, State.SENT)
+            return Result(row, State.FAILED, "defect")
+        return Result(row, State.SENT)
 
-    def _judge(self, row: Row, why: NotSent) -> _Result:
+    def _judge(self, row: Row, why: NotSent) -> Result:
         match why:
             case Skipped():
-                return _Result(row, State.SKIPPED, why.reason)
+                return Result(row, State.SKIPPED, why.reason)
             case Unavailable():
                 self._trouble = why.reason
-                return _Result(row, State.WAITING, why.reason, untried=True)
+                return Result(row, State.WAITING, why.reason, untried=True)
             case Deferred():
                 pause = self._patience.pause(row.attempts) if why.after is None else why.after
                 if row.age + pause > self._patience.give_up:
-                    return _Result(row, State.EXPIRED, why.reason)
-                return _Result(row, State.WAITING, why.reason, pause)
+                    return Result(row, State.EXPIRED, why.reason)
+                return Result(row, State.WAITING, why.reason, pause)
             case _:
-                return _Result(row, State.FAILED, why.reason)
+                return Result(row, State.FAILED, why.reason)
 
     async def _turn(self) -> None:
         """Wait for this one's turn, so that there are no more a second than there may be."""
@@ -254,48 +265,8 @@ class Sender:
         await self._pool.execute(sql.note_trouble, self._channel.name, self._lead.epoch, self._trouble, self._rest)
         self._noted = self._trouble is not None
 
-    def _note(self, result: _Result) -> None:
-        self._counted[result.state if not result.untried else "untried"] += 1
-        self._results.append(result)
-        self._all_written.clear()
-        self._some.set()
-
-    async def _write(self) -> None:
-        """Write outcomes down as they come, many at once when they come fast; as often as it takes."""
-        pause = _FIRST_PAUSE
-        while True:
-            await self._some.wait()
-            self._some.clear()
-            results, self._results = self._results, []
-            while True:
-                try:
-                    await self._record(results)
-                    pause = _FIRST_PAUSE
-                    break
-                except Exception as error:
-                    if not is_transient(error):
-                        raise
-                    # What was sent must be known: otherwise it would be sent again.
-                    log.warning("delivery.not_recorded", channel=self._channel.name, error=described(error))
-                    await asyncio.sleep(pause)
-                    pause = min(2 * pause, _LONGEST_REST)
-            if not self._results:
-                self._all_written.set()
-
-    async def _record(self, results: Sequence[_Result]) -> None:
-        await self._pool.execute(
-            sql.record,
-            self._channel.name,
-            self._lead.epoch,
-            [result.row.partition for result in results],
-            [result.row.conversation_id for result in results],
-            [result.row.user_id for result in results],
-            [result.row.version for result in results],
-            [result.state for result in results],
-            [result.reason for result in results],
-            [result.pause for result in results],
-            [result.untried for result in results],
-        )
+    def _note(self, result: Result) -> None:
+        self._recorder.note(self._lead.epoch, result)
 
 
 def _still_to_be_sent(

@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Final, TypeVar
 
 import structlog
 
@@ -14,6 +15,7 @@ from convstore.delivery.consumer import Consumer
 from convstore.delivery.leader import RENEW, Lead, sql
 from convstore.delivery.outbox import Figures, figures
 from convstore.delivery.plan import channels, news, patience
+from convstore.delivery.recorder import Recorder
 from convstore.delivery.sender import Channel, Sender
 from convstore.delivery.signed import Signer
 from convstore.directory import Directory
@@ -23,6 +25,8 @@ from convstore.engine.owner import new_owner
 from convstore.log.store import Store
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 # How often somebody who does not lead looks whether he could, in seconds.
 _LOOK: Final = 1.0
@@ -65,6 +69,8 @@ class Delivery:
         self._tasks: list[asyncio.Task[None]] = []
         self._end = asyncio.Event()
         self._senders: dict[str, Sender] = {}
+        self._recorders: dict[str, Recorder] = {}
+        self._writers: list[asyncio.Task[None]] = []
         self._figures: dict[str, Figures] = {}
 
     async def start(self) -> None:
@@ -75,10 +81,12 @@ class Delivery:
         for channel in self.channels:
             await self._pool.execute(sql.introduce, channel.name)
             await self._pool.execute(sql.begin, channel.name)
+            self._recorders[channel.name] = Recorder(self._pool, channel.name, self.counted[channel.name])
+        self._writers = [asyncio.create_task(recorder.run()) for recorder in self._recorders.values()]
         self._tasks = [
             asyncio.create_task(self._run(channel), name=f"deliver by {channel.name}") for channel in self.channels
         ]
-        for task in self._tasks:
+        for task in (*self._tasks, *self._writers):
             task.add_done_callback(_report)
 
     async def stop(self) -> None:
@@ -91,6 +99,12 @@ class Delivery:
             for task in late:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE):
+                await asyncio.gather(*(recorder.written() for recorder in self._recorders.values()))
+        for writer in self._writers:
+            writer.cancel()
+        await asyncio.gather(*self._writers, return_exceptions=True)
         if self._pool is not None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._pool.close(), _PATIENCE)
@@ -143,6 +157,7 @@ class Delivery:
             channel=channel,
             patience=patience(self._settings),
             counted=self.counted[channel.name],
+            recorder=self._recorders[channel.name],
         )
         self._senders[channel.name] = sender
         try:
@@ -151,9 +166,9 @@ class Delivery:
                     group.create_task(work)
                     for work in (
                         self._renew(lead),
-                        self._consume(consumer, sender),
+                        self._consume(lead, consumer, sender),
                         self._recover(lead, sender),
-                        self._keep_house(),
+                        self._keep_house(lead),
                     )
                 ]
                 sending = group.create_task(sender.run())
@@ -171,38 +186,63 @@ class Delivery:
     async def _renew(self, lead: Lead) -> None:
         while True:
             await asyncio.sleep(RENEW)
-            async with self._opened().acquire() as conn:
-                await lead.renew(conn)
-                found = await figures(conn)
-            self._figures |= {each.channel: each for each in found if each.channel == lead.channel}
+            await self._persistently(lead, partial(self._renew_once, lead))
 
-    async def _consume(self, consumer: Consumer, sender: Sender) -> None:
+    async def _renew_once(self, lead: Lead) -> None:
+        async with self._opened().acquire() as conn:
+            await lead.renew(conn)
+            found = await figures(conn)
+        self._figures |= {each.channel: each for each in found if each.channel == lead.channel}
+
+    async def _consume(self, lead: Lead, consumer: Consumer, sender: Sender) -> None:
         grown = self._engine.grown
         while True:
             seen = grown.count
-            if await consumer.catch_up():
+            if await self._persistently(lead, consumer.catch_up):
                 sender.wake()
             await grown.after(seen, _LISTEN)
 
     async def _recover(self, lead: Lead, sender: Sender) -> None:
         """Take over what the leader before left in the middle; one who may still be at it is given time to end."""
+        # What this very process sent, and could not write down while the database was away.
+        await self._recorders[lead.channel].written()
         if not lead.clean:
             await asyncio.sleep(2 * max(self._settings.mail_timeout, self._settings.sms_timeout))
-        rows = await self._opened().fetch(sql.recover, lead.channel, lead.epoch)
+        rows = await self._persistently(lead, lambda: self._opened().fetch(sql.recover, lead.channel, lead.epoch))
         if rows:
             states = Counter(row["state"] for row in rows)
             log.warning("delivery.recovered", channel=lead.channel, **states)
             sender.wake()
 
-    async def _keep_house(self) -> None:
+    async def _keep_house(self, lead: Lead) -> None:
         """Forget what was done with long ago."""
+        days = self._settings.delivery_keep_days
         while True:
             while (
-                await self._opened().fetchval(sql.sweep, self._settings.delivery_keep_days, _SWEPT_AT_ONCE)
+                await self._persistently(lead, lambda: self._opened().fetchval(sql.sweep, days, _SWEPT_AT_ONCE))
                 == _SWEPT_AT_ONCE
             ):
                 pass
             await asyncio.sleep(_SWEEP)
+
+    async def _persistently(self, lead: Lead, work: Callable[[], Awaitable[T]]) -> T:
+        """Do some work, again when the database was away: that is no reason to cut mails off that are on their way.
+
+        Raises:
+            LeaseLost: it was away for so long that somebody else may lead.
+        """
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                return await work()
+            except Exception as error:
+                if isinstance(error, LeaseLost) or not is_transient(error):
+                    raise
+                log.warning("delivery.retrying", channel=lead.channel, error=described(error), pause=pause)
+                if not lead.held:
+                    raise LeaseLost(f"{lead.channel}, epoch {lead.epoch}") from error
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
 
     def _opened(self) -> Pool:
         assert self._pool is not None  # noqa: S101 - only while started
