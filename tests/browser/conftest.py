@@ -86,16 +86,22 @@ def browser(chromium: str, site: str) -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="session")
+def sessions(site: str) -> dict[str, list[Any]]:
+    """Give the cookies of sessions that are there already: signing in costs a password's slow hash each time."""
+    return {}
+
+
 @pytest.fixture
-def opens(browser: Browser, site: str) -> Iterator[Opens]:
-    """Give a function that opens the page as somebody, signed in, or as nobody.
+def opens(browser: Browser, site: str, sessions: dict[str, list[Any]]) -> Iterator[Opens]:
+    """Give a function that opens the page as somebody, signed in, or as nobody; ``fresh``: in a session of his own.
 
     Whatever the browser's console calls an error is one: a broken script, and what the policy forbids.
     """
     contexts = []
     troubles: list[str] = []
 
-    def open_as(username: str | None, path: str = "", **options: Any) -> Desk:
+    def open_as(username: str | None, path: str = "", *, fresh: bool = False, **options: Any) -> Desk:
         context = browser.new_context(**{"locale": "en-GB", "viewport": {"width": 1280, "height": 800}} | options)
         context.set_default_timeout(_PATIENCE)
         contexts.append(context)
@@ -111,8 +117,12 @@ def opens(browser: Browser, site: str) -> Iterator[Opens]:
             ),
         )
         desk = Desk(page, site, troubles)
-        if username is not None:
+        if username in sessions and not fresh:
+            context.add_cookies(sessions[username])
+        elif username is not None:
             desk.let_in(username)
+            if not fresh:
+                sessions[username] = context.cookies()
         desk.go(path)
         return desk
 

@@ -116,7 +116,7 @@ def test_a_refusal_is_told_in_the_servers_words(opens: Opens, uid: str) -> None:
 
 
 def test_a_session_that_ends_elsewhere_asks_to_sign_in_and_keeps_the_draft(opens: Opens, api: Api, uid: str) -> None:
-    desk = opens("mobile", f"#/all/{uid}")
+    desk = opens("mobile", f"#/all/{uid}", fresh=True)
     expect(desk.messages).to_have_count(1)
     expect(desk.row("Bridge").first).not_to_contain_text("Unread")
     desk.page.wait_for_load_state("networkidle")
