@@ -12,6 +12,7 @@ import pytest
 from convstore.database import Conn
 from convstore.engine import Engine
 from convstore.log import verify
+from convstore.log.codec import CODEC
 from eventually import eventually
 from rebuilt import assert_rebuilt_equals_live
 from seeding import _APPEND
@@ -45,7 +46,9 @@ async def test_they_are_taken_in_by_every_read_model(engine: Engine, owner: Conn
         )
         assert row is not None
         position = row[0]
+        CODEC.check(json.loads(line)["type"], line, "{}")
 
     await eventually(lambda: engine.wait(0, position))
-    assert () == (await verify.verify(owner)).findings
+    # The streams are made up, so that most of these events could not have been decided: the chain is what is looked at.
+    assert () == (await verify.verify(owner, texts=False)).findings
     await assert_rebuilt_equals_live(dsn)
