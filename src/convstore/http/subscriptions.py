@@ -78,11 +78,15 @@ class ShownSubscription(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Read(Struct, frozen=True, kw_only=True):
-    """A consumer that asks for events: at most so many, and waiting for the first for at most so many seconds."""
+    """A consumer that asks for events: at most so many, and waiting for the first for at most so many seconds.
+
+    ``busy``: the ``ack`` of each event that it works on. Their slots stay its own when consumers come that share.
+    """
 
     consumer: Consumer
     limit: Annotated[int, Meta(ge=1, le=MOST)] = 100
     wait: Annotated[int, Meta(ge=0, le=LONGEST_WAIT)] = 0
+    busy: list[str] = []
 
 
 class Acknowledge(Struct, frozen=True, kw_only=True):
@@ -284,10 +288,11 @@ async def _read_or_wait(request: web.Request, subscription: Subscription, asked:
     backend, consuming = request.app[BACKEND], request.app[CONSUMING]
     grown = backend.engine.grown
     until = time.monotonic() + asked.wait
+    busy = {parse_ack(text).slot for text in asked.busy}
     with request.app[DRAIN].told(grown.fire):
         while True:
             seen = grown.count
-            share = await consuming.share(subscription.name, asked.consumer)
+            share = await consuming.share(subscription.name, asked.consumer, busy=busy)
             found = await consuming.read(subscription, share, asked.limit)
             left = until - time.monotonic()
             if found or left <= 0 or request.app[DRAIN].stopping or _is_gone(request):
