@@ -146,6 +146,31 @@ async def test_nothing_is_asked_of_the_database_for_who_waits(client: Client, mo
     await eventually(lambda: hub.followers == 0)
 
 
+async def test_followers_go_on_when_the_log_could_not_be_read_for_a_while(
+    client: Client, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = 3
+    read = hubs.read_partition
+
+    async def failing(*args: Any, **more: Any) -> Any:
+        nonlocal failures
+        if failures:
+            failures -= 1
+            raise ConnectionResetError
+        return await read(*args, **more)
+
+    monkeypatch.setattr(hubs, "read_partition", failing)
+    monkeypatch.setattr(hubs, "_PAUSE", 0.01)
+    other = await make_client(beside=client)
+    async with following(client, ADMIN_HEADERS, "after=latest&types=message-posted") as stream:
+        await eventually(lambda: application(client)[HUB]._idle)
+        # Of another process: this one must read it.
+        uids = [await other.as_mobile.send(CLERK) for _ in range(3)]
+
+        assert uids == [event["subject"] for event in await stream.take(3)]
+    assert 0 == failures
+
+
 async def test_a_reader_that_falls_behind_reads_the_log_at_its_own_pace(
     make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

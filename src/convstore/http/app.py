@@ -19,7 +19,7 @@ from convstore.http.drain import DRAIN, Drain, drained
 from convstore.http.errors import Problem, speak
 from convstore.http.events import HUB, make_hub
 from convstore.http.headers import complete
-from convstore.http.keys import BACKEND, CALLER, ENTRY, FORMAT, HEADERS, PROXIES, REQUEST_ID, SUFFIX, VERSION
+from convstore.http.keys import BACKEND, BEGAN, CALLER, ENTRY, FORMAT, HEADERS, PROXIES, REQUEST_ID, SUFFIX, VERSION
 from convstore.http.links import networks
 from convstore.http.live import WATCH, make_watch
 from convstore.http.metrics import METRICS, Metrics
@@ -122,7 +122,7 @@ async def _observe(request: web.Request, handler: Handler) -> web.StreamResponse
         complete(request, response)
     took = time.perf_counter() - started
     method, route = (found.route.method, found.route.path) if found.route is not None else (None, None)
-    metrics.served(method, route, response.status, took)
+    metrics.served(method, route, response.status, request[BEGAN] - started)
     log.info(
         "request.served",
         request_id=request[REQUEST_ID],

@@ -33,3 +33,6 @@ REQUEST_ID = web.RequestKey("request_id", str)
 
 # Headers that the answer gets, whatever becomes of it: filled by whoever knows them.
 HEADERS: web.RequestKey[dict[str, str]] = web.RequestKey("headers")
+
+# When the answer began, by the clock that durations are measured with; an answer may go on long after.
+BEGAN = web.RequestKey("began", float)
