@@ -30,7 +30,7 @@ _EVERY: Final = 5.0
 
 
 def export_log(
-    file: str,
+    file: Annotated[str, Parameter(allow_leading_hyphen=True)],
     /,
     *,
     where: Where = Where(),  # noqa: B008 - frozen
@@ -91,7 +91,7 @@ def export_log(
 
 
 def import_log(
-    file: str,
+    file: Annotated[str, Parameter(allow_leading_hyphen=True)],
     /,
     *,
     where: Where = Where(),  # noqa: B008 - frozen
