@@ -18,10 +18,10 @@ from convstore.delivery.listener import Listener, longest_mail
 from convstore.delivery.plan import listen
 from convstore.delivery.signed import Purpose, Signer
 from convstore.delivery.unquote import unquoted
-from convstore.domain.commands import RemoveParticipant
+from convstore.domain.commands import RemoveParticipant, Reply
 from convstore.domain.events import MessagePosted
 from convstore.domain.types import Actor
-from convstore.domain.uid import Uid, UserId
+from convstore.domain.uid import Uid, UserId, new_uid
 from convstore.log import read
 from eventually import eventually
 
@@ -170,6 +170,40 @@ async def test_files_come_with_it_within_the_usual_limit(desk: Desk, staff: Staf
     code, said = await desk.hand_in(mail.message["Reply-To"], large, sender=address(staff[0]))
     assert (550, "5.7.1 File size can't be bigger than 1000, current file size 1001") == (code, said)
     assert 2 == len(await desk.thread(_conversation(mail)))
+
+
+async def test_an_answer_to_an_internal_message_stays_internal(desk: Desk, staff: Staff) -> None:
+    pool, group = desk.room.pool, Uid("FeedbackGr1")
+    await pool.execute("INSERT INTO user_group (id, name) VALUES ($1, 'Help')", group)
+    await pool.execute(
+        "INSERT INTO user_group_member (group_id, user_id) SELECT $1, m FROM unnest($2::text[]) AS m", group, staff[:2]
+    )
+    await desk.room.directory.set_feedback_group(group)
+    uid = await desk.room.send(*staff[:3])
+    await desk.room.do(
+        Reply(
+            conversation_id=uid,
+            actor=Actor(id=staff[0], ticket_manager=True),
+            message_id=new_uid(),
+            text="Is it insured?",
+            internal=True,
+            ticket_managers=frozenset(staff[:2]),
+        )
+    )
+    await eventually(desk.room.settled)
+    mail = desk.post.to(address(staff[1]))[-1]
+    assert "Is it insured?" in mail.body()
+    assert (
+        250
+        == (await desk.hand_in(mail.message["Reply-To"], answering(mail, staff[1], "No."), sender=address(staff[1])))[0]
+    )
+    assert [False, True, True] == [message.internal for message in await desk.thread(uid)]
+    await eventually(desk.room.settled)
+    assert 1 == len(desk.post.to(address(staff[2])))
+    # Who manages tickets no more cannot answer one of then.
+    await desk.room.directory.set_feedback_group(None)
+    later = answering(mail, staff[1], "Yes.", message_id="<later@phone.example>")
+    assert 550 == (await desk.hand_in(mail.message["Reply-To"], later, sender=address(staff[1])))[0]
 
 
 @pytest.mark.parametrize("letter", [5, 20, 40, 54])

@@ -18,12 +18,14 @@ from convstore.delivery.signed import Purpose, Signer, Token
 from convstore.delivery.unquote import unquoted
 from convstore.directory import Directory, Person
 from convstore.domain.commands import Reply
+from convstore.domain.events import MessagePosted
 from convstore.domain.types import Attachment
 from convstore.domain.uid import Uid, derive_uid
 from convstore.errors import BadText, Busy, ConvstoreError, KeyReused, Refused, StorageUnreachable
 from convstore.files.names import safe_name, safe_type
 from convstore.files.service import Files, Upload
 from convstore.handle import Reflecting, handle
+from convstore.log.codec import CODEC
 from convstore.log.outcome import IdempotencyKey
 from convstore.log.recorded import Meta
 from convstore.log.store import Store
@@ -138,11 +140,15 @@ class Answering:
             message_id = derive_uid(self._store.secret, "mail", *named)
             async with AsyncExitStack() as stack:
                 attachments = await self._attachments(stack, person, token.conversation_id, message_id, found)
+                internal = await self._is_internal(token)
                 command = Reply(
                     conversation_id=token.conversation_id,
                     actor=person.actor(),
                     message_id=message_id,
                     text=found.text,
+                    # What was said among ticket managers is answered among them, too.
+                    internal=internal,
+                    ticket_managers=await self._directory.ticket_managers() if internal else frozenset(),
                     attachments=attachments,
                 )
                 handled = await handle(
@@ -153,6 +159,13 @@ class Answering:
         except (Refused, BadText, KeyReused) as error:
             raise Verdict(Outcome.REFUSED, f"550 5.7.1 {_ascii(error)}") from error
         return Outcome.REPEATED if handled.outcome.replayed else Outcome.POSTED
+
+    async def _is_internal(self, token: Token) -> bool:
+        """Tell whether the message that is answered was an internal one."""
+        partition = self._store.partition_of(token.conversation_id)
+        rows = await self._pool.fetch(sql.messages, partition, [token.conversation_id], [token.version])
+        event = CODEC.decode(rows[0]["data"]) if rows else None
+        return isinstance(event, MessagePosted) and event.internal
 
     async def _attachments(
         self, stack: AsyncExitStack, person: Person, conversation_id: Uid, message_id: Uid, found: Answer

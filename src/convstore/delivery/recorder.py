@@ -75,7 +75,9 @@ class Recorder:
                 await self._record(epoch, results)
             except Exception as error:
                 if not is_transient(error):
-                    raise
+                    # They stay in hand, and whoever leads next takes them over; everybody else's mails go on.
+                    log.error("delivery.defect", channel=self._channel, rows=len(results), error=described(error))  # noqa: TRY400 - a traceback quotes texts
+                    return
                 log.warning("delivery.not_recorded", channel=self._channel, error=described(error), pause=pause)
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
