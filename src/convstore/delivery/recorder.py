@@ -73,7 +73,7 @@ class Recorder:
         while True:
             try:
                 await self._record(epoch, results)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next outcomes are written
                 if not is_transient(error):
                     # They stay in hand, and whoever leads next takes them over; everybody else's mails go on.
                     log.error("delivery.defect", channel=self._channel, rows=len(results), error=described(error))  # noqa: TRY400 - a traceback quotes texts
