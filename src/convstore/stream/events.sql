@@ -41,8 +41,8 @@ END
 -- page --
 -- Events after a position in each of these partitions, up to another, at most so many of each; by partition, in order.
 -- Of a partition whose texts are long there are less, but one at least: found tells how many there would be.
--- The columns from the second on stand in the order of Recorded. Filled in: chosen, gone, and within, which of the
--- partition's events are looked at.
+-- The columns from the second on stand in the order of Recorded. Filled in: chosen; gone; which of the partition's events
+-- are looked at; and what they are sorted by, so that the key gives them in order.
 --   $1 partition[]  $2 after position[]  $3 up to position[]  $4 at most[]  $5 … $8 as above
 --   $9 for each partition, one after the other, a position for each of the 64 slots, or NULL: events of a slot only
 --      after that, of a slot without any none; NULL: slots do not matter
@@ -52,7 +52,7 @@ SELECT n.partition, e.position, e.stream, e.version, e.data, e.recorded_at, e.me
        WITH ORDINALITY AS n (partition, after, until, most, nth)
  CROSS JOIN LATERAL (
            SELECT f.*, count(*) OVER () AS found,
-                  sum(octet_length(f.data::text)) OVER (ORDER BY f.position) - octet_length(f.data::text) AS bytes_before
+                  sum(octet_length(f.data::text)) OVER (ORDER BY f.{3}) - octet_length(f.data::text) AS bytes_before
              FROM (SELECT e.position, e.stream, e.version, e.data, e.recorded_at, e.meta, {1} AS gone
                      FROM event AS e
                     WHERE e.partition = n.partition
@@ -64,11 +64,11 @@ SELECT n.partition, e.position, e.stream, e.version, e.data, e.recorded_at, e.me
                               ])
                       AND {2}
                       AND {0}
-                    ORDER BY e.position
+                    ORDER BY e.{3}
                     LIMIT n.most) AS f
        ) AS e
  WHERE e.bytes_before <= $10
- ORDER BY n.nth, e.position;
+ ORDER BY n.nth, e.{3};
 
 -- all_of_it --
 -- A condition: every event of the partition is looked at.

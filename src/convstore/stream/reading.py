@@ -34,8 +34,8 @@ _sql = Statements(files(__package__) / "events.sql")
 _CHOSEN: Final = _sql.chosen.format(
     _inbox.queries["has_copy"].format("$8", "e.stream"), _inbox.queries["had_copy"].format("$8", "e.stream")
 )
-_PAGE: Final = _sql.page.format(_CHOSEN, _sql.gone, _sql.all_of_it)
-_PAGE_OF_STREAM: Final = _sql.page.format(_CHOSEN, _sql.gone, _sql.of_stream)
+_PAGE: Final = _sql.page.format(_CHOSEN, _sql.gone, _sql.all_of_it, "position")
+_PAGE_OF_STREAM: Final = _sql.page.format(_CHOSEN, _sql.gone, _sql.of_stream, "version")
 
 
 class Page(Struct, frozen=True, kw_only=True):
