@@ -108,8 +108,12 @@ def fold(text: str) -> str:
 
 def cut(text: str) -> list[str]:
     """Give the different words of a text, folded, in the order in which they first appear; at most ``MOST``."""
+    folded = fold(text)
+    if folded.isascii():
+        # Most texts are: then what blanks part are words, of letters and digits alone. The same as below, in less time.
+        return list(dict.fromkeys([run[:LONGEST] for run in dict.fromkeys(folded.split())]))[:MOST]
     words = []
-    for run in _runs(text):
+    for run in _runs(folded):
         if _runs_on.match(run) is None:
             words.append(run[:LONGEST])
         else:
@@ -128,7 +132,7 @@ def query_prefixes(text: str) -> list[str]:
     Empty when there is no letter and no digit in it: it asks for nothing, and everything answers it.
     """
     found = []
-    for run in _runs(text):
+    for run in _runs(fold(text)):
         if _runs_on.match(run) is None:
             found.append(run[:LONGEST])
         else:
@@ -146,9 +150,8 @@ def tsquery(prefixes: Iterable[str]) -> str:
     return " & ".join("'" + prefix.replace("\\", "\\\\").replace("'", "''") + "':*" for prefix in prefixes)
 
 
-def _runs(text: str) -> list[str]:
-    """Give the runs of letters, digits and marks, folded, each of scripts with blanks or of scripts without."""
-    folded = fold(text)
+def _runs(folded: str) -> list[str]:
+    """Give the runs of letters, digits and marks, each of scripts with blanks or of scripts without."""
     runs = folded.split()
     if not folded.isascii() and _runs_on.search(folded) is not None:
         runs = [piece for run in runs for piece in _piece.findall(run)]
