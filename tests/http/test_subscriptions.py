@@ -269,11 +269,17 @@ async def test_nothing_is_passed_over_when_rights_end(busy: Client, tmp_path: An
     assert 403 == (await busy.by("store").post(SUBSCRIPTIONS, json={"name": "b", "internal": True})).message[0]
     await add_accounts(busy, tmp_path, password_hash, store=["F_EVENTS"])
 
-    assert 403 == (await consumer.ask("events")).message[0]
+    # The server hears of the change a moment after it was made.
+    await eventually(lambda: answers(403, consumer))
     assert 200 == (await plain.ask("events")).status
 
     await add_accounts(busy, tmp_path, password_hash, store=["F_EVENTS", "F_EVENTS_TEXTS"])
+    await eventually(lambda: answers(200, consumer))
     assert 12 == len(await consumer.drain())
+
+
+async def answers(status: int, consumer: Consumer) -> bool:
+    return (await consumer.ask("events")).status == status
 
 
 async def test_one_that_is_ahead_of_a_restored_log_is_told(busy: Client) -> None:
