@@ -16,8 +16,9 @@ Address: TypeAlias = IPv4Address | IPv6Address
 
 # In these, an IPv4 address stands in the last 32 bits: NAT64 (RFC 6052), and what RFC 4291 section 2.5.5.1 gave up.
 _EMBEDDING: Final = (IPv6Network("64:ff9b::/96"), IPv6Network("::/96"))
-# Public by its number, but every machine at Azure reaches its own host's agent there.
-_METADATA: Final = frozenset({ip_address("168.63.129.16")})
+# Not public whatever Python's release says: RFC 6890 section 2.2.2 (metadata at Oracle), what every machine at Azure
+# reaches its host's agent by, and NAT64 within a network (RFC 8215).
+_NOT_PUBLIC: Final = tuple(map(ip_network, ("192.0.0.0/24", "168.63.129.16/32", "64:ff9b:1::/48")))
 # Seconds that a connection is kept for the next event; most servers keep it for longer.
 _KEEP_ALIVE: Final = 10.0
 
@@ -43,7 +44,10 @@ class Guard:
         meant = _meant(address)
         if any(address in network or meant in network for network in self._networks):
             return True
-        return all(each.is_global and not each.is_multicast and each not in _METADATA for each in (address, meant))
+        return all(
+            each.is_global and not each.is_multicast and not any(each in network for network in _NOT_PUBLIC)
+            for each in (address, meant)
+        )
 
     def check(self, text: str) -> None:
         """Refuse an address that may not be called.
