@@ -21,6 +21,8 @@ from convstore.client.transport import Answer, Transport, Waits, encoded
 _ALIVE: Final = 4.0
 """Every so many seconds a consumer that works says that it is there; after 15 it would count as dead."""
 _WAIT: Final = 20
+# Seconds that may be spent on each of the last words.
+_LEAVES_WITHIN: Final = 5.0
 # Seconds after which somebody whose events are all in hand looks for others, when nothing was settled meanwhile.
 _LOOK: Final = 1.0
 
@@ -111,12 +113,18 @@ class Subscription:
             self._alive.cancel()
             await asyncio.gather(self._alive, return_exceptions=True)
         try:
-            await self._say_done()
-            await self._call("leave", {})
-        except ClientError as failed:
+            async with asyncio.timeout(_LEAVES_WITHIN):
+                await self._say_done()
+        except (ClientError, TimeoutError) as failed:
             if error is None:
-                raise
-            log.warning("subscription.not_left", extra={"subscription": self.name, "why": type(failed).__name__})
+                raise ClientError(f"What {self.consumer} has dealt with could not be said; it comes again.") from failed
+            log.warning("subscription.not_said name=%s: %r", self.name, failed)
+        try:
+            async with asyncio.timeout(_LEAVES_WITHIN):
+                await self._call("leave", {})
+        except (ClientError, TimeoutError) as failed:
+            # Its slots are free a little later, then.
+            log.warning("subscription.not_left name=%s: %r", self.name, failed)
 
     def __aiter__(self) -> Self:
         """Give the events that come, for ever. What an earlier loop broke off at comes again, with ``auto``."""
@@ -214,7 +222,7 @@ class Subscription:
                 # What it answers with is read again when there is room for it.
                 await self._call("events", self._asking(1, 0))
             except (Unreachable, Unavailable) as failed:
-                log.warning("subscription.unheard", extra={"subscription": self.name, "why": type(failed).__name__})
+                log.warning("subscription.unheard name=%s: %s", self.name, failed)
 
     async def _call(
         self,

@@ -160,7 +160,7 @@ class Transport:
             pause = self.retries.pause(tries, asked)
             if not repeatable or time.monotonic() + pause > until:
                 raise failed
-            log.info("again", extra={"path": path, "tries": tries, "why": type(failed).__name__})
+            log.info("request.again path=%s tries=%d: %s", path, tries, failed)
             await asyncio.sleep(pause)
 
     @asynccontextmanager
@@ -233,7 +233,7 @@ class Waits:
             raise failed
         self._tries += 1
         if failed is not None:
-            log.warning("following.broken", extra={"tries": self._tries, "why": type(failed).__name__})
+            log.warning("following.broken tries=%d: %s", self._tries, failed)
         await asyncio.sleep(self._retries.pause(self._tries))
 
 
