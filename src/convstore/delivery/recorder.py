@@ -16,7 +16,8 @@ from convstore.database import Pool
 from convstore.delivery.leader import sql
 from convstore.delivery.letter import Row
 from convstore.delivery.verdict import State
-from convstore.engine.faults import described, is_transient
+from convstore.engine.faults import described
+from convstore.log.link import is_transient
 
 log = structlog.get_logger(__name__)
 
