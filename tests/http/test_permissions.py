@@ -176,6 +176,14 @@ ROWS = (
             ("GET", "/deadLetters", None),
             ("POST", "/deadLetters/redeliver", {}),
             ("POST", "/deadLetters/discard", {}),
+            ("PUT", "/webhook", {"url": "https://example.org/"}),
+            ("GET", "/webhook", None),
+            ("DELETE", "/webhook", None),
+            ("POST", "/webhook/test", None),
+            ("POST", "/webhook/pause", None),
+            ("POST", "/webhook/resume", None),
+            ("POST", "/webhook/secrets", None),
+            ("DELETE", "/webhook/secrets", None),
         )
     ),
     # Sending.
