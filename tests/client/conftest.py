@@ -7,15 +7,11 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
+from dialling import RETRIES, Dial
 from relay import Relay, relaying
 
-from convstore.client import Client, Retries
+from convstore.client import Client
 from served import Served, serving
-
-# Short, for nothing here is far away.
-RETRIES = Retries(within=30, first_pause=0.02, longest_pause=0.2)
-
-Dial = Callable[..., Client]
 
 
 async def _execute(server: str, statement: str) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from dialling import RETRIES, Dial
 from relay import Relay, relaying
 
-from conftest import RETRIES, Dial
 from convstore.client import By, Client, Event, Forbidden, InboxChange, InboxEvent, NotAuthenticated
 from convstore.client.data import ConversationStarted, File, Known, MessagePosted, Unknown, read_data
 from convstore.domain import events as logged

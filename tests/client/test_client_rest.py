@@ -7,9 +7,9 @@ from http import HTTPStatus
 import msgspec
 import pytest
 from aiohttp import web
+from dialling import RETRIES, Dial
 from relay import Relay
 
-from conftest import RETRIES, Dial
 from convstore.client import (
     Client,
     ClientError,

@@ -5,9 +5,9 @@ import time
 from collections import Counter, defaultdict
 
 import pytest
+from dialling import RETRIES, Dial
 from relay import relaying
 
-from conftest import RETRIES, Dial
 from convstore.client import Client, Conflict, Delivery, Forbidden, NotFound
 from convstore.client import subscription as module
 from eventually import eventually
@@ -63,6 +63,7 @@ async def test_two_workers_share_and_one_takes_over_when_the_other_dies(dial: Di
                 # As if it had been killed: nothing more of it reaches the server, not even that it goes.
                 relay.target = 9
                 relay.cut()
+                tasks[1].cancel()
                 await eventually(lambda: set(done["stays"]) | set(done["dies"]) >= expected, within=60)
                 for task in tasks:
                     task.cancel()

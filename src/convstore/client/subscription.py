@@ -171,9 +171,12 @@ class Subscription:
     async def _read(self) -> list[Delivery]:
         """Give events that are not in hand yet; none, when for a while there were none."""
         self._settled.clear()
+        if not (room := self._limit - len(self._in_hand)):
+            await self._settled.wait()
+            return []
         try:
             self._reading = True
-            said = await self._call("events", self._asking(self._limit, _WAIT), timeout=_WAIT)
+            said = await self._call("events", self._asking(room, _WAIT), timeout=_WAIT)
         except (Unreachable, Unavailable) as failed:
             await self._waits.after(failed)
             return []
@@ -185,6 +188,7 @@ class Subscription:
         found = [self._delivery(each) for each in batch.events if each.ack not in self._in_hand]
         self._in_hand.update(dict.fromkeys(each.ack_text for each in found))
         if batch.events and not found:
+            # Dead letters, given once more, and in hand already.
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK):
                     await self._settled.wait()

@@ -28,7 +28,7 @@ from convstore.http.params import whole_number
 from convstore.http.stream_metrics import LOOKOUT
 from convstore.log import cloudevents
 from convstore.stream import letters, subscriptions
-from convstore.stream.consuming import Consuming, Delivery, Share, parse_ack
+from convstore.stream.consuming import Ack, Consuming, Delivery, Share, parse_ack
 from convstore.stream.rights import may_still, rights_of
 from convstore.stream.subscriptions import Standing, Subscription
 from convstore.stream.telling import Teller
@@ -80,7 +80,8 @@ class ShownSubscription(Struct, frozen=True, kw_only=True, rename="camel"):
 class Read(Struct, frozen=True, kw_only=True):
     """A consumer that asks for events: at most so many, and waiting for the first for at most so many seconds.
 
-    ``busy``: the ``ack`` of each event that it works on. Their slots stay its own when consumers come that share.
+    ``busy``: the ``ack`` of each event that it has in hand. These are not given again, and their slots stay its own
+    when others come that share.
     """
 
     consumer: Consumer
@@ -288,17 +289,27 @@ async def _read_or_wait(request: web.Request, subscription: Subscription, asked:
     backend, consuming = request.app[BACKEND], request.app[CONSUMING]
     grown = backend.engine.grown
     until = time.monotonic() + asked.wait
-    busy = {parse_ack(text).slot for text in asked.busy}
+    busy = [parse_ack(text) for text in asked.busy]
     with request.app[DRAIN].told(grown.fire):
         while True:
             seen = grown.count
-            share = await consuming.share(subscription.name, asked.consumer, busy=busy)
-            found = await consuming.read(subscription, share, asked.limit)
+            share = await consuming.share(subscription.name, asked.consumer, busy={ack.slot for ack in busy})
+            found = await consuming.read(subscription, share, asked.limit, in_hand=_in_hand(share, busy))
             left = until - time.monotonic()
             if found or left <= 0 or request.app[DRAIN].stopping or _is_gone(request):
                 return share, found
             if await grown.after(seen, min(left, _CHECK)):
                 await asyncio.sleep(_BREATH)
+
+
+def _in_hand(share: Share, busy: Sequence[Ack]) -> dict[tuple[int, int], int]:
+    """Give the places up to which a consumer has events in hand; not those of slots that were another's meanwhile."""
+    reached: dict[tuple[int, int], int] = {}
+    for ack in busy:
+        if ack.letter is None and share.held.get(ack.slot) == ack.epoch:
+            key = ack.slot, ack.partition
+            reached[key] = max(reached.get(key, 0), ack.position)
+    return reached
 
 
 def _is_gone(request: web.Request) -> bool:
