@@ -24,8 +24,8 @@ from served import Served, environment
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "client.md"
 # CONTRIBUTING.md: how many letters are written, each with a reply, while the programs are killed.
-LETTERS = int(os.environ.get("CONVSTORE_TEST_EVENTS", "300")) // 5
-KILLS = 4
+LETTERS = int(os.environ.get("CONVSTORE_TEST_EVENTS", "150")) // 5
+KILLS = 3
 PATIENCE = 60 + LETTERS / 10
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180 + LETTERS)]
@@ -143,10 +143,11 @@ async def test_a_checkpoint_in_the_same_transaction_gives_the_log_whenever_the_p
             assert logged == Counter(await done())
 
 
-async def test_workers_that_die_leave_nothing_undone(programs: Path, dial: Dial) -> None:
+async def test_workers_that_die_leave_nothing_undone(programs: Path, dial: Dial, served: Served) -> None:
     async with dial("admin") as admin:
         token = await consumer_token(admin)
-        await admin.subscribe("warehouse", after="start")
+        async with Client(served.url, token=token) as consumer:
+            await consumer.subscribe("warehouse", after="start")
 
         async def done() -> list[str]:
             return ids(programs / "done.db", "done")

@@ -1,6 +1,8 @@
 """What a program reads and writes in somebody's name, over a network that loses answers."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Callable
 from http import HTTPStatus
 
@@ -178,6 +180,16 @@ def test_what_cannot_be_a_client_is_said_when_it_is_made() -> None:
             Client("http://localhost", **who)
     with pytest.raises(ValueError, match="no address"):
         Client("localhost:8080", token="a")
+
+
+def test_nothing_of_the_server_comes_with_it() -> None:
+    asked = (
+        "import sys, convstore.client; print(*sorted(name for name in sys.modules if name.startswith('convstore.')))"
+    )
+    said = subprocess.run([sys.executable, "-c", asked], check=True, capture_output=True, text=True)
+
+    packages = {name.split(".")[1] for name in said.stdout.split()}
+    assert {"client", "domain", "errors"} >= packages
 
 
 async def test_a_client_that_was_not_opened_says_so(dial: Dial) -> None:
