@@ -16,6 +16,7 @@ from common import fresh_store, report, run, server
 
 from convstore.database import Conn, connect
 from convstore.engine.shadow import open_shadow
+from convstore.engine.shared import SharedReads
 from convstore.log.read import heads
 from convstore.projections import Projection, discover
 
@@ -33,8 +34,11 @@ async def measure(dsn: str, owner: Conn, events: int, only: list[str]) -> dict[s
     floor = await read_only(dsn, 1)
     chosen = [projection for projection in discover() if not only or projection.name in only]
     ends = dict(enumerate(await heads(owner)))
+    shared = SharedReads()
     began = time.perf_counter()
-    assert [ends] * len(chosen) == await asyncio.gather(*(_build(dsn, projection) for projection in chosen))
+    assert [ends] * len(chosen) == await asyncio.gather(
+        *(_build(dsn, projection, ends, shared) for projection in chosen)
+    )
     took = time.perf_counter() - began
     for projection in chosen:
         if projection.name in _ROWS:
@@ -50,10 +54,10 @@ async def measure(dsn: str, owner: Conn, events: int, only: list[str]) -> dict[s
     }
 
 
-async def _build(dsn: str, projection: Projection) -> dict[int, int]:
+async def _build(dsn: str, projection: Projection, ends: dict[int, int], shared: SharedReads) -> dict[int, int]:
     """Do what ``convstore rebuild`` does before it compares and switches."""
     async with open_shadow(dsn, projection, f"bench_{projection.name}") as shadow:
-        reached = await shadow.catch_up()
+        reached = await shadow.replay(ends, shared=shared)
         await shadow.finish()
         return reached
 

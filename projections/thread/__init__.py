@@ -8,11 +8,28 @@ import msgspec
 from convstore.domain.events import ConversationDeleted, MessagePosted
 from convstore.domain.uid import Uid
 from convstore.log.recorded import Recorded
-from convstore.projections import Change
+from convstore.projections import Change, Rows
 
 NAME = "thread"
 VERSION = 1
 TABLES = ("thread_v1",)
+ROWS = {
+    "post_messages": Rows(
+        "thread_v1",
+        (
+            "conversation_id",
+            "version",
+            "message_id",
+            "sent",
+            "sender",
+            "internal",
+            "text",
+            "user_agent",
+            "attachments",
+            "position",
+        ),
+    ),
+}
 
 _encoder = msgspec.json.Encoder()
 

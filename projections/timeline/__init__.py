@@ -28,7 +28,7 @@ from convstore.domain.events import (
 )
 from convstore.domain.uid import Uid, UserId
 from convstore.log.recorded import Recorded
-from convstore.projections import Change
+from convstore.projections import Change, Rows
 
 NAME = "timeline"
 VERSION = 1
@@ -41,6 +41,35 @@ TABLES = (
 )
 # By it the copies of a conversation are found that is deleted.
 WORKING_INDEXES = ("timeline_copy_v1_by_conversation",)
+ROWS = {
+    "add_copies": Rows(
+        "timeline_copy_v1",
+        ("partition", "user_id", "conversation_id", "key", "version", "read", "since", "until"),
+    ),
+    "keep_first_changes": Rows(
+        "timeline_change_v1",
+        (
+            "conversation_id",
+            "position",
+            "version",
+            "status",
+            "priority",
+            "assignee",
+            "message_count",
+            "last_updated",
+            "last_message",
+            "last_sender",
+            "last_updated_all",
+            "last_message_all",
+            "last_sender_all",
+            "posted",
+            "by_another",
+            "internal",
+        ),
+    ),
+    "keep_reads": Rows("timeline_read_v1", ("user_id", "conversation_id", "position", "up_to")),
+    "keep_follow_ups": Rows("timeline_follow_up_v1", ("user_id", "conversation_id", "position", "follow_up")),
+}
 
 # The end of a copy that nothing has taken: no position is as large.
 OPEN: Final = 2**63 - 1
@@ -75,6 +104,7 @@ class _Conversation:
         "changes",
         "copies",
         "ended",
+        "first",
         "follow_ups",
         "internal",
         "internals",
@@ -107,6 +137,7 @@ class _Conversation:
         self.by_another = 0
         self.internal = 0
         self.copies: dict[UserId, list[_Copy]] = {}
+        self.first: list[_Row] = []
         self.changes: list[_Row] = []
         self.ended: list[_Row] = []
         self.internals: list[_Row] = []
@@ -128,7 +159,7 @@ class _Conversation:
             case FollowUpCleared():
                 self.follow_ups.append((event.participant, stream, position, False))
             case ParticipantsAdded():
-                for person in event.participants:
+                for person in dict.fromkeys(event.participants):
                     self.copies.setdefault(person, []).append(_Copy(recorded.version, position))
                 self._touch(recorded)
             case ParticipantRemoved():
@@ -187,6 +218,28 @@ class _Conversation:
         self._keep(recorded)
 
     def _keep(self, recorded: Recorded) -> None:
+        if self.before is None:
+            self.first.append(
+                (
+                    recorded.stream,
+                    recorded.position,
+                    recorded.version,
+                    self.status,
+                    self.priority,
+                    self.assignee,
+                    self.added,
+                    self.last_updated,
+                    self.last_message,
+                    self.last_sender,
+                    recorded.recorded_at,
+                    self.last_message_all,
+                    self.last_sender_all,
+                    self.posted,
+                    self.by_another,
+                    self.internal,
+                )
+            )
+            return
         self.changes.append(
             (
                 recorded.stream,
@@ -235,6 +288,7 @@ def fold(batch: Sequence[Recorded]) -> Iterator[Change]:
         for copy in here
     ]
     yield from _change("add_copies", copies, batch[0].partition)
+    yield from _change("keep_first_changes", [row for _, c in living for row in c.first])
     yield from _change("keep_changes", [row for _, c in living for row in c.changes])
     yield from _change("keep_internals", [row for _, c in living for row in c.internals])
     yield from _change("keep_reads", [row for _, c in living for row in c.reads])

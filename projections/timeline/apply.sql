@@ -40,18 +40,35 @@ UPDATE timeline_copy_v1 AS c
    AND c.until > n.position;
 
 -- add_copies --
--- Copies that came within the run; some of them went within it too.
+-- Copies that came within the run; some of them went within it too. One that is there already is ended when this run
+-- knows of its end and the one that added it did not.
 --   $1 partition  $2 user_id[]  $3 conversation_id[]  $4 key[]  $5 version[]  $6 read[]  $7 since[]  $8 until[]
-INSERT INTO timeline_copy_v1 (partition, user_id, conversation_id, key, version, read, since, until)
+INSERT INTO timeline_copy_v1 AS c (partition, user_id, conversation_id, key, version, read, since, until)
 SELECT $1, n.*
   FROM unnest($2::text[], $3::text[], $4::uuid[], $5::int[], $6::int[], $7::bigint[], $8::bigint[]) AS n
-ON CONFLICT (user_id, conversation_id, since) DO NOTHING;
+ON CONFLICT (user_id, conversation_id, since) DO UPDATE
+   SET until = excluded.until
+ WHERE c.until > excluded.until;
+
+-- keep_first_changes --
+-- Conversations that began within the run, as they were after each event that changed them.
+--   $1 conversation_id[]  $2 position[]  $3 version[]  $4 status[]  $5 priority[]  $6 assignee[]  $7 message_count[]
+--   $8 last_updated[]  $9 last_message[]  $10 last_sender[]  $11 last_updated_all[]  $12 last_message_all[]
+--   $13 last_sender_all[]  $14 posted[]  $15 by_another[]  $16 internal[]
+INSERT INTO timeline_change_v1 (
+       conversation_id, position, version, status, priority, assignee, message_count, last_updated, last_message,
+       last_sender, last_updated_all, last_message_all, last_sender_all, posted, by_another, internal)
+SELECT *
+  FROM unnest($1::text[], $2::bigint[], $3::int[], $4::text[], $5::text[], $6::text[], $7::int[], $8::timestamptz[],
+              $9::timestamptz[], $10::text[], $11::timestamptz[], $12::timestamptz[], $13::text[], $14::int[],
+              $15::int[], $16::int[])
+ON CONFLICT (conversation_id, position) DO NOTHING;
 
 -- keep_changes --
--- Conversations as they were after each event that changed them. What the run has not said by then is as it was before
--- the run: NULL for a value; a sender and an assignee may be nobody, so the time of the message and a flag say whether
--- they were named.
---   $1 conversation_id[]  $2 position before the run, NULL for those that began within it[]  $3 position[]  $4 version[]
+-- Conversations that were there before the run, as they were after each event that changed them. What the run has not
+-- said by then is as it was before: NULL for a value; a sender and an assignee may be nobody, so the time of the message
+-- and a flag say whether they were named.
+--   $1 conversation_id[]  $2 position before the run[]  $3 position[]  $4 version[]
 --   $5 status[]  $6 priority[]  $7 whether assigned anew[]  $8 assignee[]  $9 messages for everybody added[]
 --   $10 last_updated[]  $11 last_message[]  $12 last_sender[]  $13 last_updated_all[]  $14 last_message_all[]
 --   $15 last_sender_all[]  $16 version of the latest message for everybody, 0 if none[]
@@ -65,7 +82,7 @@ SELECT n.conversation_id,
        coalesce(n.status, b.status),
        coalesce(n.priority, b.priority),
        CASE WHEN n.assigned THEN n.assignee ELSE b.assignee END,
-       coalesce(b.message_count, 0) + n.added,
+       b.message_count + n.added,
        coalesce(n.last_updated, b.last_updated),
        coalesce(n.last_message, b.last_message),
        CASE WHEN n.last_message IS NULL THEN b.last_sender ELSE n.last_sender END,
@@ -74,10 +91,10 @@ SELECT n.conversation_id,
        CASE WHEN n.last_message_all IS NULL THEN b.last_sender_all ELSE n.last_sender_all END,
        greatest(n.posted, b.posted),
        CASE
-           WHEN n.posted = 0 THEN coalesce(b.by_another, 0)
+           WHEN n.posted = 0 THEN b.by_another
            WHEN n.by_another > 0 THEN n.by_another
-           WHEN n.last_sender IS NOT DISTINCT FROM b.last_sender THEN coalesce(b.by_another, 0)
-           ELSE coalesce(b.posted, 0)
+           WHEN n.last_sender IS NOT DISTINCT FROM b.last_sender THEN b.by_another
+           ELSE b.posted
        END,
        greatest(n.internal, b.internal)
   FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::int[], $5::text[], $6::text[], $7::bool[], $8::text[],
@@ -86,7 +103,7 @@ SELECT n.conversation_id,
        AS n (conversation_id, before, position, version, status, priority, assigned, assignee, added, last_updated,
              last_message, last_sender, last_updated_all, last_message_all, last_sender_all, posted, by_another,
              internal)
-  LEFT JOIN LATERAL (
+  JOIN LATERAL (
            SELECT c.*
              FROM timeline_change_v1 AS c
             WHERE c.conversation_id = n.conversation_id
@@ -95,8 +112,6 @@ SELECT n.conversation_id,
             LIMIT 1
        ) AS b
     ON true
- WHERE n.before IS NULL
-    OR b.position IS NOT NULL
 ON CONFLICT (conversation_id, position) DO NOTHING;
 
 -- keep_internals --

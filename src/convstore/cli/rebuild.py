@@ -19,6 +19,7 @@ from convstore.cli.verify import FAILED, named, report
 from convstore.config import Where
 from convstore.engine import rebuild as engine
 from convstore.engine.shadow import Advance
+from convstore.engine.shared import SharedReads
 from convstore.engine.verify import compare
 from convstore.errors import ConfigError
 from convstore.projections import Projection, discover
@@ -91,6 +92,7 @@ async def _compare(dsn: str, chosen: Sequence[Projection]) -> bool:
 
 async def _rebuild(dsn: str, chosen: Sequence[Projection], grace: float) -> None:
     await engine.drop_retired(dsn)
+    shared = SharedReads()
     with _shown(chosen) as shown:
 
         async def one(projection: Projection) -> engine.Rebuilt:
@@ -104,7 +106,7 @@ async def _rebuild(dsn: str, chosen: Sequence[Projection], grace: float) -> None
             def advance(done: int, total: int) -> None:
                 shown(projection.id, doing, (done, total))
 
-            return await engine.rebuild(dsn, projection, grace=grace, progress=advance, say=say)
+            return await engine.rebuild(dsn, projection, grace=grace, progress=advance, shared=shared, say=say)
 
         built = await asyncio.gather(*(one(projection) for projection in chosen))
     for projection, done in zip(chosen, built, strict=True):

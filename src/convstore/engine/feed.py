@@ -2,16 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
-from typing import Final, Protocol, TypeAlias
+from typing import Final, Protocol
 
-from convstore.database import Conn
 from convstore.engine.faults import ProjectionStopped, described, is_transient
 from convstore.engine.page import EVENTS, cut, weight
+from convstore.engine.shared import Borrow, SharedReads
 from convstore.log.read import read_partition
 from convstore.log.recorded import Recorded
-
-Borrow: TypeAlias = Callable[[], AbstractAsyncContextManager[Conn]]
 
 # The first page read has so many events. While pages come full they grow, up to EVENTS, as long as they take about so
 # many bytes of memory: two are held at once, one read ahead, and there may be as many feeds as partitions and models.
@@ -37,13 +34,16 @@ class Source(Protocol):
 class Feed:
     """The pages of one partition, in order. Reads ahead while pages come full: then there is more, and it is wanted."""
 
-    def __init__(self, borrow: Borrow, partition: int, source: Source | None = None) -> None:
+    def __init__(
+        self, borrow: Borrow, partition: int, source: Source | None = None, shared: SharedReads | None = None
+    ) -> None:
         self._borrow = borrow
         self._partition = partition
         self._source = source
+        self._shared = shared
         self._limit = _FIRST_LIMIT
         self._rest: Sequence[Recorded] = ()
-        self._ahead: asyncio.Task[list[Recorded]] | None = None
+        self._ahead: asyncio.Task[Sequence[Recorded]] | None = None
         self._ahead_of = 0
 
     async def next(self, after: int, until: int, left_out: frozenset[int]) -> tuple[Sequence[Recorded], int]:
@@ -77,6 +77,8 @@ class Feed:
             self._ahead.cancel()
             await asyncio.gather(self._ahead, return_exceptions=True)
             self._ahead = None
+        if self._shared is not None:
+            self._shared.leave(self, self._partition)
 
     def _kept(self, after: int) -> Sequence[Recorded]:
         """Give what the last page left over."""
@@ -87,7 +89,7 @@ class Feed:
         return events if events and events[0].position == after + 1 else ()
 
     async def _read(self, after: int) -> Sequence[Recorded]:
-        events: list[Recorded] = []
+        events: Sequence[Recorded] = ()
         if self._ahead is not None:
             ahead, self._ahead = self._ahead, None
             if self._ahead_of == after:
@@ -103,11 +105,13 @@ class Feed:
             self._ahead = asyncio.create_task(self._read_some(self._ahead_of))
         return events
 
-    async def _read_some(self, after: int) -> list[Recorded]:
+    async def _read_some(self, after: int) -> Sequence[Recorded]:
         """Read a page, a smaller one when an event in it cannot be decoded: what comes before it is still given."""
         limit = self._limit
         while True:
             try:
+                if self._shared is not None:
+                    return await self._shared.read(self._borrow, self, self._partition, after, limit)
                 async with self._borrow() as conn:
                     return await read_partition(conn, self._partition, after, limit)
             except Exception as error:

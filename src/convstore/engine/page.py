@@ -1,17 +1,30 @@
 """Takes a run of events into a read model: the one place where live runners and replays do the same."""
 
 import asyncio
+import itertools
 from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
+
+import asyncpg
+from msgspec import Struct
 
 from convstore.database import Conn
 from convstore.domain.events import MessagePosted, ParticipantsAdded
 from convstore.engine.checkpoint import Held, move
 from convstore.log.recorded import Recorded
-from convstore.projections import Projection
+from convstore.projections import Projection, Rows
 
-# Statements and their parameters, in the order in which they must run.
-Writes: TypeAlias = list[tuple[str, tuple[Any, ...]]]
+
+class Write(Struct, frozen=True):
+    """A statement with its parameters, and where they go when nothing is there yet that they could meet."""
+
+    statement: str
+    args: tuple[Any, ...]
+    rows: Rows | None = None
+
+
+# In the order in which they must run.
+Writes: TypeAlias = list[Write]
 
 # Of the connections that take events in.
 SETTINGS: Final = {
@@ -80,7 +93,7 @@ async def fold(projections: Sequence[Projection], events: Sequence[Recorded]) ->
 
     def work() -> Writes:
         return [
-            (projection.apply[change.statement], change.args)
+            Write(projection.apply[change.statement], change.args, projection.rows.get(change.statement))
             for projection in projections
             for change in projection.fold(events)
         ]
@@ -91,8 +104,10 @@ async def fold(projections: Sequence[Projection], events: Sequence[Recorded]) ->
     return await asyncio.to_thread(work) if rows > _LONG else work()
 
 
-async def write(conn: Conn, held: Sequence[Held], writes: Writes, position: int) -> None:
+async def write(conn: Conn, held: Sequence[Held], writes: Writes, position: int, *, afresh: bool = False) -> None:
     """Run what a fold came to and move the checkpoints to this position, in one transaction.
+
+    ``afresh``: the tables hold what these checkpoints say and no more, so rows that are added meet none of theirs.
 
     Raises:
         LeaseLost: nothing was changed, for somebody else moves one of these checkpoints now.
@@ -100,10 +115,22 @@ async def write(conn: Conn, held: Sequence[Held], writes: Writes, position: int)
     if writes:
         async with conn.transaction():
             await move(conn, held, position)
-            for statement, args in writes:
-                await conn.execute(statement, *args)
+            for each in writes:
+                if not (afresh and each.rows is not None and await _copy(conn, each.rows, each.args)):
+                    await conn.execute(each.statement, *each.args)
     else:
         # One statement is a transaction by itself: two round trips fewer for what no read model takes notice of.
         await move(conn, held, position)
-    for each in held:
-        each.position = position
+    for one in held:
+        one.position = position
+
+
+async def _copy(conn: Conn, rows: Rows, args: Sequence[Any]) -> bool:
+    """Add rows in the cheapest way there is; False when one is there already: none was added."""
+    columns = [arg if isinstance(arg, list) else itertools.repeat(arg) for arg in args]
+    try:
+        async with conn.transaction():
+            await conn.copy_records_to_table(rows.table, records=zip(*columns, strict=False), columns=rows.columns)
+    except asyncpg.UniqueViolationError:
+        return False
+    return True

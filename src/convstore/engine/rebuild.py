@@ -17,6 +17,7 @@ from convstore.database import SCHEMA, Conn, connect
 from convstore.engine.checkpoint import sql
 from convstore.engine.owner import is_gone
 from convstore.engine.shadow import Advance, Shadow, open_shadow
+from convstore.engine.shared import SharedReads
 from convstore.engine.verify import Difference, compare_with_live, live_positions
 from convstore.errors import ConvstoreError
 from convstore.log.read import heads
@@ -63,12 +64,14 @@ async def rebuild(
     *,
     grace: float,
     progress: Advance | None = None,
+    shared: SharedReads | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Rebuilt:
     """Build a read model anew beside the live one and put it in its place.
 
     ``dsn`` is the owner's; ``grace``: seconds after which ``drop_retired`` may drop the old tables; ``say`` is told
-    what is being done. A read model of a version that the store does not have yet is built the same way.
+    what is being done; those that are rebuilt at the same time read the log together, if they are given the same
+    ``shared``. A read model of a version that the store does not have yet is built the same way.
 
     Raises:
         AtWork, CannotReplay, CannotSwitch: nothing has changed for readers.
@@ -77,7 +80,7 @@ async def rebuild(
         async with shadow.borrow() as conn:
             ends = await live_positions(conn, projection) or dict(enumerate(await heads(conn)))
         say("replaying")
-        await shadow.replay(ends, progress)
+        await shadow.replay(ends, progress, shared)
         say("indexing")
         await shadow.finish()
         say("comparing")

@@ -75,8 +75,8 @@ async def sample(
                 await conn.execute(f"CREATE TEMP TABLE {table} (LIKE {SCHEMA}.{table} INCLUDING ALL)")
             while rest:
                 page = cut(rest)
-                for statement, args in await fold([projection], page):
-                    await conn.execute(statement, *args)
+                for each in await fold([projection], page):
+                    await conn.execute(each.statement, *each.args)
                 rest = rest[len(page) :]
             for table in projection.by_conversation:
                 found += await differing_rows(conn, projection, table, "pg_temp", place.conversation)

@@ -17,6 +17,7 @@ from convstore.engine.checkpoint import Held, look, skips, sql
 from convstore.engine.faults import described, is_transient
 from convstore.engine.feed import Feed
 from convstore.engine.page import SETTINGS, Writes, fold, write
+from convstore.engine.shared import SharedReads
 from convstore.engine.tables import create_tables
 from convstore.errors import ConvstoreError
 from convstore.log.read import heads
@@ -50,8 +51,12 @@ class Shadow:
         self.projection = projection
         self.schema = schema
 
-    async def replay(self, ends: Mapping[int, int], progress: Advance | None = None) -> dict[int, int]:
+    async def replay(
+        self, ends: Mapping[int, int], progress: Advance | None = None, shared: SharedReads | None = None
+    ) -> dict[int, int]:
         """Take the log in up to these positions, by partition; give the positions reached: these, or later ones.
+
+        ``shared``: that of others who replay at the same time, who then read the log together.
 
         Raises:
             CannotReplay: an event cannot be taken in; all before it is.
@@ -73,13 +78,13 @@ class Shadow:
 
         for partition, end in ends.items():
             if held[partition].position < end:
-                await self._replay(held[partition], end, advance)
+                await self._replay(held[partition], end, advance, shared)
         return {partition: here.position for partition, here in held.items()}
 
-    async def _replay(self, held: Held, end: int, advance: Callable[[int], None]) -> None:
+    async def _replay(self, held: Held, end: int, advance: Callable[[int], None], shared: SharedReads | None) -> None:
         """Take one partition in: while the database writes a page, the next one is read and folded."""
         left_out = await skips(self.conn, self.projection.id, held.partition)
-        feed = Feed(self.borrow, held.partition)
+        feed = Feed(self.borrow, held.partition, shared=shared)
         ahead = asyncio.create_task(self._folded(feed, held.position, end, left_out))
         try:
             while held.position < end:
@@ -87,7 +92,7 @@ class Shadow:
                 writes, position = await ahead
                 if position < end:
                     ahead = asyncio.create_task(self._folded(feed, position, end, left_out))
-                await write(self.conn, [held], writes, position)
+                await write(self.conn, [held], writes, position, afresh=True)
                 advance(position - before)
         except ConvstoreError:
             raise

@@ -10,7 +10,7 @@ All SQL names its tables without a schema: the session's search path decides whe
 
 import hashlib
 import pkgutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from importlib.resources import files
@@ -36,19 +36,28 @@ class Change(Struct, frozen=True):
     args: tuple[Any, ...]
 
 
+class Rows(Struct, frozen=True):
+    """The table and the columns that a statement's parameters go into as they are: arrays, or one value for all."""
+
+    table: str
+    columns: tuple[str, ...]
+
+
 class Projection(Struct, frozen=True, kw_only=True):
     """A read model as the engine drives it.
 
     ``fold`` is pure: a run of events of one partition, in order, becomes few changes, in the order in which their
     statements must run. ``id`` names its checkpoint, such as ``inbox_v1``: a new shape gets a new version, and is
     built beside the old one. ``working_indexes`` are those that ``apply`` itself needs, beside primary keys: the others
-    serve readers only, and are made when a rebuild is done.
+    serve readers only, and are made when a rebuild is done. ``rows``: of the statements that add rows and leave alone
+    what is there already, where they add them, for a replay into empty tables need not look for it first.
     """
 
     name: str
     version: int
     tables: tuple[str, ...]
     working_indexes: tuple[str, ...]
+    rows: Mapping[str, Rows]
     table_sql: str
     apply: Statements
     queries: Statements
@@ -78,6 +87,7 @@ def load(name: str) -> Projection:
         version=module.VERSION,
         tables=tuple(module.TABLES),
         working_indexes=tuple(getattr(module, "WORKING_INDEXES", ())),
+        rows=getattr(module, "ROWS", {}),
         table_sql=(folder / "table.sql").read_text("utf-8"),
         apply=Statements(folder / "apply.sql"),
         queries=Statements(folder / "queries.sql"),
