@@ -52,6 +52,7 @@ _BENCHES = (
     Bench("list_inbox.py", _args("--conversations 20000 --seconds 4"), _args("--seconds 9"), "ratio_to_bare"),
     Bench("poll.py", _args("--conversations 20000 --seconds 2 --followers 200"), _args(""), "poll_to_list"),
     Bench("feed.py", _args("--seconds 3 --followers 200"), _args("--seconds 15"), "lag_p99_ms"),
+    Bench("push.py", _args("--events 4000"), _args(""), "pushed_per_s"),
     Bench("reply.py", _args("--seconds 6"), _args("--seconds 15"), "per_s"),
     Bench("mark_read.py", _args("--participants 20000 --readers 4000"), _args(""), "per_s"),
     Bench("cold.py", _args("--times 3"), _args(""), "to_participants"),

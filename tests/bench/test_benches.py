@@ -27,6 +27,7 @@ pytestmark = pytest.mark.skipif(not BENCH.is_dir(), reason="the scripts are in t
         ("mark_all_read.py", ["--unread", "300", "--counts", "5"], "counts_p99_ms"),
         ("poll.py", ["--conversations", "50", "--seconds", "0.3", "--followers", "5"], "poll_to_list"),
         ("feed.py", ["--rate", "100", "--seconds", "0.3", "--followers", "5", "--idle", "0.1"], "lag_p99_ms"),
+        ("push.py", ["--events", "200", "--conversations", "20"], "pushed_per_s"),
         ("reply.py", ["--conversations", "9", "--people", "5", "--seconds", "0.3", "--rounds", "1"], "per_s"),
         ("delivery.py", ["--people", "40"], "mails_per_s"),
         ("memory.py", ["--events", "1000", "--participants", "200", "--seconds", "0.3"], "memory_mb"),
