@@ -168,38 +168,28 @@ SELECT COALESCE(sum(n.total - n.unread_all), 0)::bigint
   FROM inbox_count_v1 AS n
  WHERE n.user_id = $1
 
--- revision --
--- By what the reader's copies are the same as before, in each partition where he has some: how many, and where the last
--- of them changed. Enough, for what is told apart by neither is the same: if nothing has changed since that place,
--- copies can only have gone, and then there are fewer.
---   $1 reader
-SELECT string_agg(concat(c.partition, ':', c.total, '@', (SELECT max(i.changed)
-                                                            FROM inbox_v1 AS i
-                                                           WHERE i.user_id = $1
-                                                             AND i.partition = c.partition)),
-                  ',' ORDER BY c.partition)
-  FROM (SELECT n.partition, sum(n.total) AS total
-          FROM inbox_count_v1 AS n
-         WHERE n.user_id = $1
-         GROUP BY n.partition) AS c
+-- last_change --
+-- Where the last of the reader's copies in a partition changed. With how many he has in all, by what they are the same
+-- as before: if nothing has changed since that place in any partition, copies can only have gone, and then there are
+-- fewer.
+--   $1 reader  {0} partition
+SELECT max(i.changed)
+  FROM inbox_v1 AS i
+ WHERE i.user_id = $1
+   AND i.partition = {0}
 
--- revision_all --
+-- last_change_all --
 -- The same.
---   $1 reader
-SELECT string_agg(concat(c.partition, ':', c.total, '@', greatest((SELECT max(i.changed)
-                                                                     FROM inbox_v1 AS i
-                                                                    WHERE i.user_id = $1
-                                                                      AND i.partition = c.partition),
-                                                                  (SELECT max(i.position)
-                                                                     FROM inbox_v1 AS i
-                                                                    WHERE i.user_id = $1
-                                                                      AND i.partition = c.partition
-                                                                      AND i.position <> i.changed))),
-                  ',' ORDER BY c.partition)
-  FROM (SELECT n.partition, sum(n.total) AS total
-          FROM inbox_count_v1 AS n
-         WHERE n.user_id = $1
-         GROUP BY n.partition) AS c
+--   $1 reader  {0} partition
+SELECT greatest((SELECT max(i.changed)
+                   FROM inbox_v1 AS i
+                  WHERE i.user_id = $1
+                    AND i.partition = {0}),
+                (SELECT max(i.position)
+                   FROM inbox_v1 AS i
+                  WHERE i.user_id = $1
+                    AND i.partition = {0}
+                    AND i.position <> i.changed))
 
 -- counts --
 -- How many copies the reader has of each type, and how many unread ones in either view; no row for a type without any.

@@ -222,9 +222,8 @@ def _list_source(query: Query, *, with_internal: bool, all_tickets: bool) -> tup
         rows=_inbox["tickets_all" if tickets else f"own{suffix}"],
         args=(Late.CALLER,),
         order=_NEWEST_FIRST,
-        positions=_positions if query.search is None else _positions_with_search,
         total=None if tickets else _counter(query, suffix),
-        revision=_revision_of_log if tickets else partial(_revision, suffix),
+        reached=partial(_reached_with_log if tickets else _reached, query, suffix),
         search=partial(search_condition, with_internal=with_internal),
         form=_form(query),
     )
@@ -244,19 +243,23 @@ def _positions(arguments: Arguments) -> str:
     return _sql.positions.format(arguments.bind(_read_models, "text[]"))
 
 
-def _positions_with_search(arguments: Arguments) -> str:
-    return _sql.positions.format(arguments.bind(_with_search, "text[]"))
-
-
-def _revision(suffix: str, arguments: Arguments, collections: frozenset[str]) -> str:
+def _reached(query: Query, suffix: str, arguments: Arguments, collections: frozenset[str]) -> str:
     """Say by what a list of one's own copies is the same; what others do to their copies is not seen by one's own."""
     if "userMessages" in collections:
-        return _revision_of_log(arguments, collections)
-    return _sql.revision_of_copies.format(_inbox[f"revision{suffix}"], arguments.bind(_with_search, "text[]"))
+        return _reached_with_log(query, suffix, arguments, collections)
+    shown, known = _projections(query, arguments)
+    changed = _inbox[f"last_change{suffix}"].format("reached.partition")
+    return _sql.reached_with_copies.format(shown, known, _inbox["total"], changed)
 
 
-def _revision_of_log(arguments: Arguments, _collections: frozenset[str]) -> str:
-    return _sql.revision_of_log.format(arguments.bind(_with_search, "text[]"))
+def _reached_with_log(query: Query, _suffix: str, arguments: Arguments, _collections: frozenset[str]) -> str:
+    return _sql.reached_with_log.format(*_projections(query, arguments))
+
+
+def _projections(query: Query, arguments: Arguments) -> tuple[str, str]:
+    """Give the parameters for the read models that a list shows, and for all that any list could show."""
+    known = arguments.bind(_with_search, "text[]")
+    return (known if query.search is not None else arguments.bind(_read_models, "text[]")), known
 
 
 def _counter(query: Query, suffix: str) -> Callable[[Arguments], str] | None:

@@ -9,29 +9,39 @@ SELECT array_agg(reached.position ORDER BY reached.partition)
          WHERE projection = ANY ({0})
          GROUP BY partition) AS reached
 
--- revision_of_copies --
--- By what a list of the reader's own copies is the same as before: his copies, the names of people, and that the read
--- models have taken in the same, so that messages are those of the copies; where they have not, how far each is. Filled
--- in: the inbox's revision of his copies, and then projections[].
-SELECT concat_ws(' ', (SELECT revision FROM directory_revision),
-                 (SELECT string_agg(behind.positions, ',' ORDER BY behind.partition)
-                    FROM (SELECT partition, string_agg(concat(projection, '=', position), ',' ORDER BY projection)
-                              AS positions
-                            FROM checkpoint
-                           WHERE projection = ANY ({1})
-                           GROUP BY partition
-                          HAVING min(position) <> max(position)) AS behind),
+-- reached_with_copies --
+-- The place in the log, as positions, and by what a list of the reader's own copies is the same as before: his copies,
+-- the names of people, and that the read models have taken in the same, so that messages are those of the copies; where
+-- they have not, how far each is. One look at the checkpoints for both. Filled in: projections[], those and more, how
+-- many copies he has, and where the last of them in a partition changed.
+--   $1 reader
+SELECT array_agg(reached.position ORDER BY reached.partition) AS positions,
+       concat_ws(' ', (SELECT revision FROM directory_revision),
+                 string_agg(reached.apart, ',' ORDER BY reached.partition),
                  '/',
-                 ({0}))
+                 ({2}),
+                 string_agg(concat(reached.partition, '@', ({3})), ',' ORDER BY reached.partition)) AS revision
+  FROM (SELECT partition,
+               min(position) FILTER (WHERE projection = ANY ({0})) AS position,
+               CASE WHEN min(position) <> max(position)
+                    THEN concat(partition, '=', array_agg(position ORDER BY projection)) END AS apart
+          FROM checkpoint
+         WHERE projection = ANY ({1})
+         GROUP BY partition) AS reached
 
--- revision_of_log --
--- By what a list is the same as before that shows more than one's own copies: who reads it, the names of people, and the
--- whole log.
---   $1 reader  {0} projections[]
-SELECT concat_ws(' ', $1::text, (SELECT revision FROM directory_revision),
-                 (SELECT string_agg(concat(projection, '=', position), ',' ORDER BY partition, projection)
-                    FROM checkpoint
-                   WHERE projection = ANY ({0})))
+-- reached_with_log --
+-- The same of a list that shows more than one's own copies: who reads it, the names of people, and the whole log.
+-- Filled in: projections[], and those and more.
+--   $1 reader
+SELECT array_agg(reached.position ORDER BY reached.partition) AS positions,
+       concat_ws(' ', $1::text, (SELECT revision FROM directory_revision),
+                 string_agg(reached.each, ',' ORDER BY reached.partition)) AS revision
+  FROM (SELECT partition,
+               min(position) FILTER (WHERE projection = ANY ({0})) AS position,
+               concat(partition, '=', array_agg(position ORDER BY projection)) AS each
+          FROM checkpoint
+         WHERE projection = ANY ({1})
+         GROUP BY partition) AS reached
 
 -- total_of_type --
 -- What follows a total of the inbox's counters, to have one type only.

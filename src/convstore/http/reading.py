@@ -27,7 +27,7 @@ from convstore.http.query.fields import Field, Mark
 from convstore.http.query.listing import ListPlan, ObjectPlan
 from convstore.http.query.parameters import Query, parameters, read_query
 from convstore.http.query.run import Found, run_list, run_object, run_unchanged, snapshot
-from convstore.http.revision import basis, made_from, same_as, tag_of, tags_of_lists
+from convstore.http.revision import basis, made_from, tag_of, tags_of_lists
 from convstore.log import cursor
 
 CURSOR_HEADER = "Convstore-Cursor"
@@ -104,9 +104,7 @@ async def list_answer(
         body = list_json(entity, page.objects, found)
     if page.revision is None:
         return read_answer(request, body, page.positions)
-    if (tag := same_as(tags, body)) is not None:
-        return _not_modified(request, tag, page.positions)
-    tag = tag_of(basis(request, plan, page.revision, reader=caller, api_url=base), body)
+    tag = tag_of(tags, basis(request, plan, page.revision, reader=caller, api_url=base), body)
     return _tagged_answer(request, body, tag, page.positions)
 
 

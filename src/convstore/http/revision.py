@@ -43,21 +43,15 @@ def basis(request: web.Request, plan: ListPlan, revision: str, *, reader: UserId
     return hashlib.sha256("\0".join(made_from).encode()).hexdigest()[:_DIGITS]
 
 
-def tag_of(basis: str, body: bytes) -> str:
-    """Give the entity tag of a document that was made from this."""
-    return f'"{basis}-{_digest(body)}"'
+def tag_of(tags: list[str], basis: str, body: bytes) -> str:
+    """Give the entity tag of a document that was made from this; one of these tags, where it is of the very same one.
+
+    What that one was made from may have changed since, as long as the document shows nothing of it.
+    """
+    end = f'-{hashlib.sha256(body).hexdigest()[:_DIGITS]}"'
+    return next((tag for tag in tags if tag.endswith(end)), f'"{basis}{end}')
 
 
 def made_from(tags: list[str], basis: str) -> str | None:
     """Give that of these tags whose document was made from the same; None when there is none."""
     return next((tag for tag in tags if tag.startswith(f'"{basis}-')), None)
-
-
-def same_as(tags: list[str], body: bytes) -> str | None:
-    """Give that of these tags whose document is the very same, whatever it was made from; None when there is none."""
-    end = f'-{_digest(body)}"'
-    return next((tag for tag in tags if tag.endswith(end)), None)
-
-
-def _digest(body: bytes) -> str:
-    return hashlib.sha256(body).hexdigest()[:_DIGITS]

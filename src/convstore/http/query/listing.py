@@ -52,9 +52,10 @@ class Source(Struct, frozen=True):
     """Where a list's rows come from.
 
     ``rows`` is a named statement, ``args`` are its parameters. ``positions`` gives the place in the log that the answer
-    reflects, as bigint[]; ``total`` gives a cheaper count than counting, when there is one. ``revision`` gives a text
-    that is another one whenever the list could be, of a list that looks into these collections. ``search`` compiles
-    ``queryString``. ``form`` is the least that suits the filters.
+    reflects, as bigint[]; ``total`` gives a cheaper count than counting, when there is one. ``reached`` gives, instead
+    of ``positions``, a statement of one row that has these, and beside them ``revision``: a text that is another one
+    whenever the list could be, of a list that looks into these collections. ``search`` compiles ``queryString``.
+    ``form`` is the least that suits the filters.
     """
 
     entity: Entity
@@ -63,7 +64,7 @@ class Source(Struct, frozen=True):
     order: tuple[Order, ...] = ()
     positions: Callable[[Arguments], str] | None = None
     total: Callable[[Arguments], str] | None = None
-    revision: Callable[[Arguments, frozenset[str]], str] | None = None
+    reached: Callable[[Arguments, frozenset[str]], str] | None = None
     search: Callable[[Conditions, Filter], str] | None = None
     form: Form = Form.FIRST_PAGE
 
@@ -153,8 +154,7 @@ def plan_list(source: Source, query: Query, fields: tuple[Field, ...]) -> ListPl
         shown="".join(f"p.c{index}, " for index in range(len(selection.columns))),
         first=cut.first,
         total=total,
-        positions=_positions(source, arguments),
-        revision=_revision(source, names, arguments),
+        reached=_reached(source, names, arguments),
         page=page,
     )
     return ListPlan(
@@ -171,15 +171,16 @@ def plan_list(source: Source, query: Query, fields: tuple[Field, ...]) -> ListPl
 
 def _unchanged(source: Source, names: Names) -> Statement | None:
     """Compile the question whether a list is the same as before; ``names`` have been through the list."""
-    if source.revision is None:
+    if source.reached is None:
         return None
     arguments = Arguments(*source.args)
-    revision = _revision(source, names, arguments)
-    return statement(SKELETONS.unchanged.format(revision=revision, positions=_positions(source, arguments)), arguments)
+    return statement(_reached(source, names, arguments), arguments)
 
 
-def _revision(source: Source, names: Names, arguments: Arguments) -> str:
-    return source.revision(arguments, frozenset(names.collections)) if source.revision is not None else "NULL::text"
+def _reached(source: Source, names: Names, arguments: Arguments) -> str:
+    if source.reached is not None:
+        return source.reached(arguments, frozenset(names.collections))
+    return SKELETONS.reached.format(positions=_positions(source, arguments))
 
 
 def _positions(source: Source, arguments: Arguments) -> str:

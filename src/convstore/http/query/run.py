@@ -1,6 +1,7 @@
 """Runs compiled queries: one statement, and one more for each kind of collection that the fields ask for."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import asyncpg
@@ -11,6 +12,8 @@ from convstore.http.query import keyset
 from convstore.http.query.compile import SKELETONS
 from convstore.http.query.listing import ListPlan, ObjectPlan, ObjectsPlan
 from convstore.http.query.shape import Children, Related, Row
+
+_place = itemgetter("place")
 
 
 class Page(Struct, frozen=True):
@@ -46,12 +49,11 @@ async def run_list(pool: Pool, plan: ListPlan, *, caller: str, api_url: str) -> 
     """Fetch a list; all of it from one snapshot."""
     async with pool.acquire() as conn:
         if not plan.children and not plan.searches:
-            rows = await conn.fetch(plan.statement.sql, *plan.statement.bound(caller, api_url))
-            return _page(plan, rows, (), api_url)
+            return _page(plan, await _rows(conn, plan, caller, api_url), (), api_url)
         async with snapshot(conn):
             if plan.searches:
                 await conn.execute(SKELETONS.plan_for_these_words)
-            rows = await conn.fetch(plan.statement.sql, *plan.statement.bound(caller, api_url))
+            rows = await _rows(conn, plan, caller, api_url)
             ids = [row[plan.id] for row in _shown(plan, rows) if row["place"] is not None]
             return _page(plan, rows, await _related(conn, plan.children, ids, api_url), api_url)
 
@@ -81,7 +83,7 @@ async def run_object(conn: Conn, plan: ObjectPlan, uid: str, *, caller: str, api
 async def run_objects(conn: Conn, plan: ObjectsPlan, ids: Sequence[str], *, caller: str, api_url: str) -> list[Struct]:
     """Fetch those of these objects that there are, in the order of their ids, in the caller's transaction."""
     rows = await conn.fetch(plan.statement.sql, *plan.statement.bound(caller, api_url, ids=ids))
-    rows.sort(key=lambda row: row["place"])
+    rows.sort(key=_place)
     related = await _related(conn, plan.children, [row[plan.id] for row in rows], api_url) if plan.children else ()
     return plan.shape.render(rows, related, api_url)
 
@@ -89,6 +91,13 @@ async def run_objects(conn: Conn, plan: ObjectsPlan, ids: Sequence[str], *, call
 def snapshot(conn: Conn) -> "asyncpg.transaction.Transaction":
     """Give a transaction in which all statements see the same."""
     return conn.transaction(isolation="repeatable_read", readonly=True)
+
+
+async def _rows(conn: Conn, plan: ListPlan, caller: str, api_url: str) -> list[asyncpg.Record]:
+    rows = await conn.fetch(plan.statement.sql, *plan.statement.bound(caller, api_url))
+    # The place of an empty page is null; but then there is one row only.
+    rows.sort(key=_place)
+    return rows
 
 
 def _page(plan: ListPlan, rows: Sequence[asyncpg.Record], related: Related, api_url: str) -> Page:

@@ -2,19 +2,19 @@
 -- from the vocabulary of operators and from these; what clients wrote comes in as bound parameters only.
 
 -- list --
--- A page with its total and its place in the log: always a row, of an empty page one whose place is null.
+-- A page with its total and its place in the log: always a row, of an empty page one whose place is null. In no order
+-- that is promised: whoever asks sorts by place, which the rows mostly lie in already; a sort here copies them all.
 {hits}
 -- The place in the log, and by what the list is the same as before, come with the first row only.
 SELECT {shown} p.place, t.total,
        CASE WHEN p.place IS NULL OR p.place = {first} THEN t.positions END AS positions,
        CASE WHEN p.place IS NULL OR p.place = {first} THEN t.revision END AS revision
-  FROM (SELECT ({total}) AS total, ({positions}) AS positions, ({revision}) AS revision) AS t
+  FROM (SELECT ({total}) AS total, reached.positions, reached.revision FROM ({reached}) AS reached) AS t
   LEFT JOIN ({page}) AS p ON true
- ORDER BY p.place
 
--- unchanged --
--- By what a list is the same as before, and its place in the log: without the list.
-SELECT ({revision}) AS revision, ({positions}) AS positions
+-- reached --
+-- The place in the log of a list of which nobody knows whether it is the same as before.
+SELECT ({positions}) AS positions, NULL::text AS revision
 
 -- rows --
 -- What passes.
