@@ -22,6 +22,11 @@ INSIDE = {
     errors.LogCorrupt,
     errors.DirectoryRefused,
     errors.ConfigError,
+    # Of commands at the terminal.
+    errors.ArchiveDamaged,
+    errors.DeliveryFailed,
+    errors.ImportRefused,
+    errors.TestFailed,
 }
 
 
