@@ -1,4 +1,4 @@
-"""Carries a log from a file into a store: ``archive`` tells of the file, migrations/0008_audit.sql how it is appended.
+"""Carries a log from a file into a store: ``archive`` tells of the file, migrations/0007_audit.sql how it is appended.
 
 Into a store with as many partitions everything comes as it was: positions, versions, times and bytes; only the chain is
 made anew. Into one with another number, every stream comes as it was, in the partition that it belongs to there; the

@@ -13,7 +13,7 @@ SELECT recorded_at, partition, position, stream, version, type, data, meta
  LIMIT $4;
 
 -- import_events --
--- migrations/0008_audit.sql tells what the arguments are.
+-- migrations/0007_audit.sql tells what the arguments are.
 --   $1 partition  $2 after position  $3 … $8 events  $9 whether times must be as they are
 SELECT import_events($1, $2, $3, $4, $5, $6, $7, $8, $9);
 

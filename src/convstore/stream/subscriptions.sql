@@ -1,4 +1,4 @@
--- Durable subscriptions: made and read, shared out to consumers, acknowledged; see migrations/0010.
+-- Durable subscriptions: made and read, shared out to consumers, acknowledged; see migrations/0008.
 
 -- create --
 -- Make a subscription; no row when there is one of this name.

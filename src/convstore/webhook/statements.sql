@@ -1,4 +1,4 @@
--- Where events are pushed to, and how that goes; see migrations/0012.
+-- Where events are pushed to, and how that goes; see migrations/0010.
 
 -- put --
 -- Say where the events of a subscription are pushed to. What was tried in vain there before does not count any more.
