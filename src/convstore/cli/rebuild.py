@@ -93,7 +93,7 @@ async def _compare(dsn: str, chosen: Sequence[Projection]) -> bool:
 async def _rebuild(dsn: str, chosen: Sequence[Projection], grace: float) -> None:
     await engine.drop_retired(dsn)
     shared = SharedReads()
-    with _shown(chosen) as shown:
+    with _shown(chosen) as shown, engine.collecting_seldom():
 
         async def one(projection: Projection) -> engine.Rebuilt:
             doing = "replaying"
