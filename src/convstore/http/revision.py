@@ -9,6 +9,7 @@ it shows.
 
 import hashlib
 import re
+from functools import lru_cache
 
 from aiohttp import web
 
@@ -32,7 +33,7 @@ def basis(request: web.Request, plan: ListPlan, revision: str, *, reader: UserId
     # The statement says what rights made of the query; the raw query says what goes into it, and into the links.
     made_from = (
         __version__,
-        plan.statement.sql,
+        _short(plan.statement.sql),
         reader,
         request[FORMAT].value,
         request[SUFFIX],
@@ -41,6 +42,12 @@ def basis(request: web.Request, plan: ListPlan, revision: str, *, reader: UserId
         revision,
     )
     return hashlib.sha256("\0".join(made_from).encode()).hexdigest()[:_DIGITS]
+
+
+@lru_cache(maxsize=1_000)
+def _short(sql: str) -> str:
+    """Give a digest of a statement, which is long, and the same for everybody who asks the same."""
+    return hashlib.sha256(sql.encode()).hexdigest()
 
 
 def tag_of(tags: list[str], basis: str, body: bytes) -> str:
