@@ -71,6 +71,7 @@ def test_all_by_keyboard(opens: Opens, api: Api) -> None:
     page.keyboard.type("All of it.")
     press(page, "Control+Enter")
     expect(desk.heading("Typed")).to_be_focused()
+    expect(desk.row("Typed")).to_be_visible()
     press(page, "Escape")
     expect(desk.row("Typed")).to_be_focused()
     press(page, "/")

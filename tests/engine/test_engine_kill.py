@@ -22,7 +22,7 @@ from seeding import append, people
 from words import ANN, conversation_read, history, participants_added, posted, started
 
 _SCRIPT = Path(__file__).with_name("engine_process.py")
-_ROUNDS = int(os.environ.get("CONVSTORE_TEST_KILLS", "5"))
+_ROUNDS = int(os.environ.get("CONVSTORE_TEST_KILLS", "3"))
 
 Work = Callable[[], Awaitable[int]]
 

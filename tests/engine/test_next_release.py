@@ -29,6 +29,7 @@ _AS_ANN = {"Authorization": aiohttp.encode_basic_auth("ann", _PASSWORD)}
 _EDITS = [
     ("__init__.py", "VERSION = 1", "VERSION = 2"),
     ("__init__.py", "recorded.position,", "recorded.position, len(event.text or ''),"),
+    ("__init__.py", '"position",\n', '"position",\n            "letters",\n'),
     ("table.sql", "bigint      NOT NULL,", "bigint NOT NULL, letters int NOT NULL,"),
     ("apply.sql", "attachments, position)", "attachments, position, letters)"),
     ("apply.sql", "$10::bigint[])", "$10::bigint[], $11::int[])"),

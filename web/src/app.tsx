@@ -124,9 +124,12 @@ function Desk({ me, onLanguage, onSignOut }: { me: Me; onLanguage(): void; onSig
   const last = useRef<string | undefined>(undefined);
   const subject = inbox.rows?.find((row) => row.id === route.uid)?.subject;
 
-  // Back in the list, on the line that one came from.
+  // Back in the list, on the line that one came from, or at its top: a new conversation may not be in it yet.
   useEffect(() => {
-    if (!detail && last.current) document.querySelector<HTMLElement>(`[data-uid="${last.current}"]`)?.focus();
+    if (!detail && last.current) {
+      const line = document.querySelector<HTMLElement>(`[data-uid="${last.current}"]`);
+      (line ?? document.getElementById("list-title"))?.focus();
+    }
     last.current = route.uid;
   }, [detail, route.uid]);
 

@@ -14,29 +14,8 @@ from cyclopts.config import Toml
 
 import convstore
 from convstore import logs
-from convstore.cli import (
-    attachments,
-    deliveries,
-    directory,
-    log,
-    projection,
-    subscription,
-    token,
-    transfer,
-    user,
-    verify,
-    webhook,
-)
-from convstore.cli.as_of import as_of
 from convstore.cli.connection import owner_dsn
-from convstore.cli.explain import explain_
-from convstore.cli.history import history
 from convstore.cli.loop import run
-from convstore.cli.race import race
-from convstore.cli.rebuild import rebuild
-from convstore.cli.replay import replay
-from convstore.cli.serve import serve
-from convstore.cli.status import status
 from convstore.config import DEFAULT_FILE, ENVIRONMENT_PREFIX, Settings, Where, check_file
 from convstore.embedded import EmbeddedError
 from convstore.errors import ConfigError, ConvstoreError
@@ -54,27 +33,29 @@ app = cyclopts.App(
         "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration."
     ),
 )
-app.command(serve)
-app.command(user.app)
-app.command(token.app)
-app.command(deliveries.app)
-app.command(deliveries.one)
-app.command(directory.app)
-app.command(attachments.app)
-log.app.command(transfer.export_log, name="export")
-log.app.command(transfer.import_log, name="import")
-app.command(log.app)
-app.command(verify.app)
-app.command(status)
-app.command(projection.app)
-app.command(subscription.app)
-app.command(webhook.app)
-app.command(history)
-app.command(explain_, name="explain")
-app.command(replay)
-app.command(as_of)
-app.command(race)
-app.command(rebuild)
+# Named, not imported: a command brings in what it needs itself, and none pays for the others.
+for _name, _place in {
+    "serve": "serve:serve",
+    "user": "user:app",
+    "token": "token:app",
+    "deliveries": "deliveries:app",
+    "delivery": "deliveries:one",
+    "directory": "directory:app",
+    "attachments": "attachments:app",
+    "log": "log:app",
+    "verify": "verify:app",
+    "status": "status:status",
+    "projection": "projection:app",
+    "subscription": "subscription:app",
+    "webhook": "webhook:app",
+    "history": "history:history",
+    "explain": "explain:explain_",
+    "replay": "replay:replay",
+    "as-of": "as_of:as_of",
+    "race": "race:race",
+    "rebuild": "rebuild:rebuild",
+}.items():
+    app.command(f"convstore.cli.{_place}", name=_name)
 
 
 @app.command
@@ -110,7 +91,10 @@ def main(arguments: Annotated[list[str] | None, Parameter(show=False)] = None) -
         file = Path(named) if named else DEFAULT_FILE
         check_file(file, required=named is not None)
         app.config = (Toml(file, must_exist=False, use_commands_as_keys=False, allow_unknown=True),)
-        app(sys.argv[1:] if arguments is None else arguments)
+        words = sys.argv[1:] if arguments is None else arguments
+        if not words or {"-h", "--help"} & set(words):
+            _bring_in_all(app)
+        app(words)
     except ConfigError as error:
         _fail(str(error), USAGE)
     except (ConvstoreError, EmbeddedError) as error:
@@ -119,6 +103,13 @@ def main(arguments: Annotated[list[str] | None, Parameter(show=False)] = None) -
         _fail(f"The database cannot be used: {error}", FAILED)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+
+
+def _bring_in_all(commands: cyclopts.App) -> None:
+    """Import every command below this one: help lists what they do."""
+    for name in commands:
+        if not name.startswith("-"):
+            _bring_in_all(commands[name])
 
 
 def _fail(message: str, code: int) -> None:

@@ -27,6 +27,8 @@ from convstore.log.look import OfDay, Statistics
 from convstore.log.recorded import Recorded
 
 app = cyclopts.App(name="log", help="Look at the log of events; carry it to a file, and from one.")
+app.command("convstore.cli.transfer:export_log", name="export")
+app.command("convstore.cli.transfer:import_log", name="import")
 
 _PAGE = 1_000
 # NOTIFY only wakes; this often, in seconds, the log is looked at all the same.
