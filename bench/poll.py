@@ -23,6 +23,8 @@ from convstore.database import Conn, connect
 _ROUNDS = 3
 _OK, _NOT_MODIFIED, _CREATED = 200, 304, 201
 _PATIENCE = 60.0
+# At most so many people share the followers: each has to log in once.
+_PEOPLE = 200
 
 
 def with_header(sent: bytes, name: str, value: str) -> bytes:
@@ -73,8 +75,8 @@ async def poll(owner: Conn, running: Server, people: list[int], args: argparse.N
     }
 
 
-async def follow(owner: Conn, running: Server, number: int, followers: int) -> dict[str, Any]:
-    """Let so many follow their inboxes, doing nothing; then write to them all."""
+async def follow(owner: Conn, running: Server, number: int, followers: int, idle: float) -> dict[str, Any]:
+    """Let so many follow their inboxes, doing nothing for so many seconds; then write to them all."""
     before = running.memory()[0]
     streams = []
     for follower in range(followers):
@@ -84,7 +86,6 @@ async def follow(owner: Conn, running: Server, number: int, followers: int) -> d
     async with asyncio.timeout(_PATIENCE):
         await asyncio.gather(*(reader.readuntil(b"event: ready") for reader, _ in streams))
     cpu = Cpu(server=running.pid, postgres=await postmaster(owner))
-    idle = 5
     await asyncio.sleep(idle)
     spent = cpu.per(idle)
     everybody = [row["id"] for row in await owner.fetch("SELECT id FROM account ORDER BY id")]
@@ -110,14 +111,14 @@ async def follow(owner: Conn, running: Server, number: int, followers: int) -> d
 
 async def measure(dsn: str, owner: Conn, args: argparse.Namespace) -> dict[str, Any]:
     """Fill a store, serve it, and ask."""
-    people = await add_people(owner, 200)
+    people = await add_people(owner, max(2, min(_PEOPLE, args.followers)))
     # The first is a superuser, in whose list internal messages would be.
     await fill(owner, recorded({people[0]: args.conversations // 10, people[1]: args.conversations}))
     await owner.execute("VACUUM ANALYZE")
     async with serving(dsn) as running:
         await log_in(running.port, range(1, len(people) + 1))
         facts = await poll(owner, running, [1, 2], args)
-        return facts | await follow(owner, running, len(people), args.followers)
+        return facts | await follow(owner, running, len(people), args.followers, args.seconds)
 
 
 async def main() -> None:
