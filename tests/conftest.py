@@ -16,6 +16,17 @@ from convstore.migrate import migrate
 MakeStore = Callable[..., Awaitable[str]]
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep xdist, where it is, from putting the files with the most tests first: see below."""
+    config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take long: a process that starts one last would keep the others waiting."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 def _on(server: str, database: str) -> str:
     """Give the DSN of another database on the same server."""
     return urlunsplit(urlsplit(server)._replace(path="/" + quote(database)))

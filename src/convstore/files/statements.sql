@@ -67,24 +67,40 @@ UPDATE file_resource
    AND NOT taken;
 
 -- confirm --
--- The message was posted with them.
+-- The message was posted with them. Locked in the order of ``lock``: no ring with those who ask for the same files.
 --   $1 ids[]  $2 message id
-UPDATE file_resource
+WITH held AS (
+    SELECT id
+      FROM file_resource
+     WHERE id = ANY ($1::text[])
+       AND message_id = $2
+       AND NOT taken
+     ORDER BY id
+       FOR UPDATE
+)
+UPDATE file_resource AS f
    SET taken = true
- WHERE id = ANY ($1::text[])
-   AND message_id = $2
-   AND NOT taken;
+  FROM held
+ WHERE f.id = held.id;
 
 -- release --
--- The message was not posted, and never will be.
+-- The message was not posted, and never will be. Locked in order, too.
 --   $1 ids[]  $2 message id
-UPDATE file_resource
+WITH held AS (
+    SELECT id
+      FROM file_resource
+     WHERE id = ANY ($1::text[])
+       AND message_id = $2
+       AND NOT taken
+     ORDER BY id
+       FOR UPDATE
+)
+UPDATE file_resource AS f
    SET conversation_id = NULL,
        message_id      = NULL,
        reserved        = NULL
- WHERE id = ANY ($1::text[])
-   AND message_id = $2
-   AND NOT taken;
+  FROM held
+ WHERE f.id = held.id;
 
 -- posted --
 -- Whether the log has a message with this file.

@@ -1,7 +1,7 @@
 """A cursor: a place in the whole log as one opaque word, one position per partition inside.
 
-It is base64 for URLs of: a checksum under the store's id, then the positions as variable-length numbers. The checksum
-tells a cursor of another store, and a mistyped one, from ours; it is no secret.
+It is base64, fit for URLs and command lines, of: a checksum under the store's id, then the positions as variable-length
+numbers. The checksum tells a cursor of another store, and a mistyped one, from ours; it is no secret.
 """
 
 import base64
@@ -13,6 +13,8 @@ from typing import Final
 from convstore.errors import CursorInvalid
 
 _CHECK: Final = 6
+# Beside letters and digits: fit for URLs, and no word of a command line that begins with them is taken for a flag.
+_ALSO: Final = b"._"
 # Numbers in groups of seven bits, lowest first; the eighth says that more follow.
 _MORE: Final = 0x80
 _BITS: Final = 0x7F
@@ -23,7 +25,7 @@ _LONGEST: Final = 9
 def encode(positions: Sequence[int], store_id: str) -> str:
     """Give the cursor of these positions (index = partition) in the store with this id."""
     body = b"".join(_packed(position) for position in positions)
-    return base64.urlsafe_b64encode(_checksum(body, store_id) + body).rstrip(b"=").decode()
+    return base64.b64encode(_checksum(body, store_id) + body, _ALSO).rstrip(b"=").decode()
 
 
 def decode(text: str, partitions: int, store_id: str) -> tuple[int, ...]:
@@ -33,7 +35,7 @@ def decode(text: str, partitions: int, store_id: str) -> tuple[int, ...]:
         CursorInvalid: it is none, or one of another store.
     """
     try:
-        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=_ALSO, validate=True)
         check, body = raw[:_CHECK], raw[_CHECK:]
         if check != _checksum(body, store_id):
             raise CursorInvalid
