@@ -83,7 +83,7 @@ def as_line() -> Show:
         console.print(
             Text.assemble(
                 (f"{said.version:>5}  ", "cyan"),
-                (f"{remark:<12}" if remark else "", "magenta"),
+                (f"{remark:<12}  " if remark else "", "magenta"),
                 (f"{clock(said.time)}  ", "dim"),
                 said.words,
                 (_aside(said), "dim"),
