@@ -6,9 +6,9 @@ from pathlib import Path
 
 import bcrypt
 import pytest
-from browser import LOGIN, Browser
 from people import CLERK, MC, MOBILE, PASSWORD, Answer, Client, MakeClient
 
+from browser import LOGIN, Browser
 from convstore.directory import Directory, accounts, sessions
 from convstore.directory.importing import import_files
 from convstore.errors import BadCredentials

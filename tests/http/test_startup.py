@@ -9,8 +9,9 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from browser import OUR_OWN, Browser
 from people import ADMIN, FEEDBACK, MOBILE, PASSWORD, Client, MakeClient
+
+from browser import OUR_OWN, Browser
 
 APP = "/dhis-web-messaging"
 # What @dhis2/app-runtime sends with every call.

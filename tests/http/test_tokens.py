@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import structlog
-from browser import Browser
 from people import MC, MOBILE, Answer, Caller, Client
 
+from browser import Browser
 from convstore.directory import Directory, accounts, tokens
 from convstore.directory.tokens import Tokens, is_wellformed, new_secret
 from convstore.errors import BadCredentials, TokenRefused
