@@ -155,7 +155,7 @@ async def test_a_database_that_goes_away_while_mails_are_on_their_way_repeats_no
         async with process(dsn, mailing(post, mail_connections=1), tmp_path) as room:
             post.script += [cut]
             await room.send(*staff)
-            await eventually(lambda: room.delivery.counted["email"]["sent"] == 1)
+            await eventually(lambda: room.delivery.counted["email"]["sent"] > 0)
             await conn.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
 
             async def settled() -> bool:

@@ -10,11 +10,11 @@ import pytest
 
 from convstore.domain.events import ConversationEvent
 from convstore.domain.uid import Uid
-from convstore.engine.faults import described, is_transient
 from convstore.engine.owner import is_gone, new_owner
 from convstore.engine.page import cut
 from convstore.engine.progress import Progress
 from convstore.errors import LogCorrupt
+from convstore.faults import described, is_transient
 from convstore.log.recorded import Recorded
 from convstore.projections import discover
 from seeding import people

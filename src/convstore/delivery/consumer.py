@@ -16,8 +16,8 @@ from convstore.delivery.leader import Lead, sql
 from convstore.directory import Directory
 from convstore.domain.events import ConversationStarted
 from convstore.domain.uid import Uid, UserId
-from convstore.engine.faults import described
 from convstore.errors import LogCorrupt
+from convstore.faults import described
 from convstore.log import read
 from convstore.log.codec import CODEC
 from convstore.log.recorded import Recorded

@@ -10,8 +10,8 @@ from typing import Final
 import structlog
 
 from convstore.database import Conn
-from convstore.engine.faults import LeaseLost
 from convstore.engine.owner import is_gone
+from convstore.engine.stops import LeaseLost
 from convstore.sql import Statements
 
 sql: Final = Statements(files(__package__) / "statements.sql")

@@ -18,8 +18,8 @@ from convstore.delivery.answering import Answering, Verdict
 from convstore.delivery.inbound import Outcome
 from convstore.delivery.plan import Listen
 from convstore.delivery.signed import Purpose
-from convstore.engine.faults import described
 from convstore.errors import ConfigError
+from convstore.faults import described
 
 log = structlog.get_logger(__name__)
 

@@ -16,8 +16,7 @@ from convstore.database import Pool
 from convstore.delivery.leader import sql
 from convstore.delivery.letter import Row
 from convstore.delivery.verdict import State
-from convstore.engine.faults import described
-from convstore.log.link import is_transient
+from convstore.faults import described, is_transient
 
 log = structlog.get_logger(__name__)
 

@@ -21,8 +21,8 @@ from convstore.delivery.recorder import Recorder, Result
 from convstore.delivery.verdict import Deferred, NotSent, Skipped, State, Unavailable
 from convstore.directory import Directory
 from convstore.domain.uid import UserId
-from convstore.engine.faults import LeaseLost, described
-from convstore.log.link import is_transient
+from convstore.engine.stops import LeaseLost
+from convstore.faults import described, is_transient
 from convstore.log.store import Store
 from convstore.patience import Patience
 

@@ -20,9 +20,9 @@ from convstore.delivery.sender import Channel, Sender
 from convstore.delivery.signed import Signer
 from convstore.directory import Directory
 from convstore.engine import Engine
-from convstore.engine.faults import LeaseLost, described
 from convstore.engine.owner import new_owner
-from convstore.log.link import is_transient
+from convstore.engine.stops import LeaseLost
+from convstore.faults import described, is_transient
 from convstore.log.store import Store
 
 log = structlog.get_logger(__name__)

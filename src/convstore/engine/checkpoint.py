@@ -13,7 +13,7 @@ from typing import Final
 from msgspec import Struct
 
 from convstore.database import Conn
-from convstore.engine.faults import LeaseLost
+from convstore.engine.stops import LeaseLost
 from convstore.sql import Statements
 
 sql: Final = Statements(files(__package__) / "statements.sql")

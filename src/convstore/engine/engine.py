@@ -12,7 +12,6 @@ import structlog
 
 from convstore.database import SERVER_ROLE, Pool, settings
 from convstore.engine.checkpoint import look, sql
-from convstore.engine.faults import described
 from convstore.engine.feed import Source
 from convstore.engine.listener import Listener
 from convstore.engine.owner import new_owner
@@ -22,6 +21,7 @@ from convstore.engine.runner import Runner
 from convstore.engine.samples import Samples
 from convstore.engine.status import ProjectionStatus
 from convstore.errors import NotReady
+from convstore.faults import described
 from convstore.projections import Projection, discover
 from convstore.waking import Signal
 

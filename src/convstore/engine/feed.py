@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from convstore.engine.faults import ProjectionStopped, described, is_transient
 from convstore.engine.page import EVENTS, cut, weight
 from convstore.engine.shared import Borrow, SharedReads
+from convstore.engine.stops import ProjectionStopped
+from convstore.faults import described, is_transient
 from convstore.log.read import read_partition
 from convstore.log.recorded import Recorded
 

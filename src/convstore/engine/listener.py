@@ -12,7 +12,7 @@ from typing import Any, Final
 import structlog
 
 from convstore.database import SERVER_ROLE, Conn, connect
-from convstore.engine.faults import described, is_transient
+from convstore.faults import described
 
 log = structlog.get_logger(__name__)
 
@@ -82,9 +82,7 @@ class Listener:
                 finally:
                     self.listening.clear()
                     conn.terminate()
-            except Exception as error:
-                if not is_transient(error):
-                    raise
+            except Exception as error:  # noqa: BLE001 - whatever it is, readers must not wait for looks forever
                 log.warning("listener.retrying", error=described(error), pause=pause)
             if not self._end.is_set():
                 with contextlib.suppress(TimeoutError):

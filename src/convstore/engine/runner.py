@@ -17,12 +17,13 @@ import structlog
 
 from convstore.database import Conn
 from convstore.engine.checkpoint import Held, Seen, acquire, check_history, look, skips, sql
-from convstore.engine.faults import LeaseLost, ProjectionStopped, described, is_transient
 from convstore.engine.feed import Feed, Source
 from convstore.engine.member import Member
 from convstore.engine.page import take_in
 from convstore.engine.progress import Progress
 from convstore.engine.shared import Borrow
+from convstore.engine.stops import LeaseLost, ProjectionStopped
+from convstore.faults import described, is_transient
 from convstore.log.recorded import Recorded
 from convstore.projections import Projection
 

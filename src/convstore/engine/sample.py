@@ -19,9 +19,9 @@ from convstore.domain.access import is_access_stream
 from convstore.domain.uid import Uid
 from convstore.engine.checkpoint import skips
 from convstore.engine.engine import Engine
-from convstore.engine.faults import described
 from convstore.engine.page import cut, fold, weight
 from convstore.engine.verify import Difference, differing_rows, live_positions
+from convstore.faults import described
 from convstore.log.read import read_stream
 from convstore.projections import Projection, discover
 from convstore.sql import Statements

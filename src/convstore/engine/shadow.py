@@ -14,12 +14,12 @@ import structlog
 
 from convstore.database import SCHEMA, Conn, Pool, settings
 from convstore.engine.checkpoint import Held, look, skips, sql
-from convstore.engine.faults import described, is_transient
 from convstore.engine.feed import Feed
 from convstore.engine.page import SETTINGS, Writes, fold, write
 from convstore.engine.shared import SharedReads
 from convstore.engine.tables import create_tables
 from convstore.errors import ConvstoreError
+from convstore.faults import described, is_transient
 from convstore.log.read import heads
 from convstore.projections import Projection
 

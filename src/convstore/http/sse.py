@@ -17,8 +17,8 @@ import structlog
 from aiohttp import web
 from msgspec import Struct
 
-from convstore.engine.faults import described
 from convstore.errors import ConvstoreError
+from convstore.faults import described
 from convstore.http.drain import DRAIN, Drain
 from convstore.http.headers import complete
 from convstore.http.keys import REQUEST_ID

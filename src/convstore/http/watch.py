@@ -14,7 +14,7 @@ import structlog
 
 from convstore.database import Pool
 from convstore.domain.uid import UserId
-from convstore.engine.faults import described
+from convstore.faults import described
 from convstore.http.inbox_changes import POSITIONS, READ_MODELS, SQL
 from convstore.waking import Signal
 

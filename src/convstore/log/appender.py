@@ -22,9 +22,10 @@ from convstore.domain.commands import Start
 from convstore.domain.conversation import Conversation, initial
 from convstore.domain.uid import Uid
 from convstore.errors import Busy, LogCorrupt
+from convstore.faults import is_transient
 from convstore.log.batch import Answer, Batch, LogCommand, Request, Settled
 from convstore.log.counters import Counters
-from convstore.log.link import Link, is_transient
+from convstore.log.link import Link
 from convstore.log.outcome import IdempotencyKey, Outcome
 from convstore.log.read import sql
 from convstore.log.sizes import size_of_command, size_of_recorded

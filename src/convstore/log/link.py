@@ -11,6 +11,7 @@ import structlog
 
 from convstore.database import Conn, Pool
 from convstore.errors import Busy
+from convstore.faults import is_transient
 from convstore.log.counters import Counters
 from convstore.log.read import sql
 
@@ -22,22 +23,7 @@ _FIRST_PAUSE: Final = 0.02
 _LONGEST_PAUSE: Final = 1.0
 _CONNECT_TIMEOUT: Final = 5.0
 
-# SQLSTATE classes after which the same call may succeed: connection, resources, operator, rollback, lock timeout.
-_TRANSIENT_CLASSES: Final = frozenset({"08", "53", "57", "40", "55"})
-_READ_ONLY: Final = "25006"  # a standby that is not promoted yet
-
 _T = TypeVar("_T")
-
-
-def is_transient(error: BaseException) -> bool:
-    """Tell whether the same call may succeed later, on a new connection if this one is gone. By SQLSTATE only."""
-    if isinstance(error, asyncpg.PostgresError):
-        state = error.sqlstate or ""
-        return state[:2] in _TRANSIENT_CLASSES or state == _READ_ONLY
-    if isinstance(error, ValueError):
-        return False  # asyncpg's word for an argument that it cannot send
-    # asyncpg reports a server that died between two messages as an error of its own state machine.
-    return isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError | OSError | TimeoutError)
 
 
 class Link:

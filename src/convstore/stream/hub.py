@@ -16,8 +16,8 @@ import structlog
 from convstore.database import Pool
 from convstore.domain.events import ConversationDeleted, tag_of
 from convstore.domain.uid import Uid
-from convstore.engine.faults import described
 from convstore.engine.feed import Source
+from convstore.faults import described
 from convstore.log.read import read_partition
 from convstore.log.recorded import Recorded
 from convstore.log.sizes import size_of_recorded

@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 
 from convstore.database import Pool
-from convstore.engine.faults import described
+from convstore.faults import described
 from convstore.stream.subscriptions import Standing, standings
 
 # How often to look, in seconds.

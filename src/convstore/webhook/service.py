@@ -15,8 +15,8 @@ from convstore.config import WebhookSettings
 from convstore.database import Pool, open_pool
 from convstore.directory import Directory
 from convstore.engine import Engine
-from convstore.engine.faults import described
 from convstore.errors import UnknownSubscription
+from convstore.faults import described
 from convstore.log.store import Store
 from convstore.patience import Patience
 from convstore.stream import subscriptions
