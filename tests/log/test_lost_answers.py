@@ -80,8 +80,8 @@ async def test_killed_again_and_again_every_acknowledged_command_is_in_once(
     acknowledged = []
 
     async def writer() -> None:
-        # Until connections were lost a few times: how soon one is caught at it is chance.
-        while len(acknowledged) < 320 or store.counters()[0].reconnects < 3:
+        # Until a connection was lost: how soon one is caught at it is chance.
+        while len(acknowledged) < 320 or store.counters()[0].reconnects == 0:
             message = new_uid()
             await store.submit([reply(message=message)], META)
             acknowledged.append(message)
@@ -93,7 +93,7 @@ async def test_killed_again_and_again_every_acknowledged_command_is_in_once(
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()"
                 " AND query LIKE ANY ('{%FROM append(%,%hold_head%,COMMIT%}')"
             )
-            await asyncio.sleep(0.03)
+            await asyncio.sleep(0.02)
 
     killer = asyncio.create_task(kill())
     try:
