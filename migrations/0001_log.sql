@@ -332,17 +332,23 @@ CREATE TRIGGER batch_is_append_only
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 -- The role that the server works as. It belongs to the cluster, not to this database: another store beside this one may
--- have made it, perhaps at this very moment.
+-- have made it, perhaps at this very moment; or somebody who may create roles has, for an owner who may not.
 DO $$
 BEGIN
-    BEGIN
-        CREATE ROLE convstore_server NOLOGIN;
-    EXCEPTION
-        WHEN duplicate_object OR unique_violation THEN
-            NULL;
-    END;
-    -- An owner who is no superuser may take the role only as its member.
-    IF NOT (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user) THEN
+    IF NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = 'convstore_server') THEN
+        BEGIN
+            CREATE ROLE convstore_server NOLOGIN;
+        EXCEPTION
+            WHEN duplicate_object OR unique_violation THEN
+                NULL;
+        END;
+    END IF;
+    -- An owner who is no superuser may take the role only as its member. Before PostgreSQL 16 every member might.
+    IF NOT pg_has_role(
+        current_user,
+        'convstore_server',
+        CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END
+    ) THEN
         EXECUTE format('GRANT convstore_server TO %I', current_user);
     END IF;
 END;
@@ -358,7 +364,7 @@ REVOKE EXECUTE ON FUNCTION
     refuse_change()
 FROM PUBLIC;
 GRANT USAGE ON SCHEMA convstore TO convstore_server;
-GRANT SELECT ON event, head, batch, stream, idempotency_key, store TO convstore_server;
+GRANT SELECT ON event, head, batch, stream, idempotency_key, store, migration TO convstore_server;
 GRANT SELECT, INSERT, UPDATE, DELETE ON checkpoint, snapshot TO convstore_server;
 GRANT EXECUTE ON FUNCTION
     event_bytes(int, bigint, text, int, text, timestamptz, text, text),

@@ -98,7 +98,9 @@ SELECT c.relname::text AS name,
 -- Whoever shall look at these, and at nothing else: GRANT convstore_auditor TO somebody.
 DO $$
 BEGIN
-    CREATE ROLE convstore_auditor NOLOGIN;
+    IF NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = 'convstore_auditor') THEN
+        CREATE ROLE convstore_auditor NOLOGIN;
+    END IF;
 EXCEPTION
     WHEN duplicate_object OR unique_violation THEN
         NULL;

@@ -1,9 +1,13 @@
 """Connections to PostgreSQL: who connects, with which settings, and the one alias for what a statement runs on."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
+
+from convstore.config import without_password
 
 # A pool lends a proxy, which a type checker does not take for a connection. Only the checker's stubs are generic.
 if TYPE_CHECKING:
@@ -37,18 +41,20 @@ def settings(*, role: str | None, application: str, search_path: str = SCHEMA, *
 
 async def connect(dsn: str, *, role: str | None, application: str = "convstore", search_path: str = SCHEMA) -> Conn:
     """Open one connection: for LISTEN, for migrations, for a rebuild."""
-    return await asyncpg.connect(
-        dsn, server_settings=settings(role=role, application=application, search_path=search_path)
-    )
+    with _noting(dsn):
+        return await asyncpg.connect(
+            dsn, server_settings=settings(role=role, application=application, search_path=search_path)
+        )
 
 
 async def open_pool(
     dsn: str, *, role: str | None = SERVER_ROLE, size: int = 10, application: str = "convstore"
 ) -> Pool:
     """Open a pool of at most ``size`` connections that work as ``role``."""
-    return await asyncpg.create_pool(
-        dsn, min_size=min(2, size), max_size=size, server_settings=settings(role=role, application=application)
-    )
+    with _noting(dsn):
+        return await asyncpg.create_pool(
+            dsn, min_size=min(2, size), max_size=size, server_settings=settings(role=role, application=application)
+        )
 
 
 async def open_readers(dsn: str, *, size: int = 10, application: str = "convstore readers") -> Pool:
@@ -70,6 +76,16 @@ async def open_readers(dsn: str, *, size: int = 10, application: str = "convstor
     return await asyncpg.create_pool(
         dsn, min_size=min(2, size), max_size=size, server_settings=chosen, reset=_nothing_to_reset
     )
+
+
+@contextmanager
+def _noting(dsn: str) -> Iterator[None]:
+    """Note on whatever keeps a connection from being made where it should have led."""
+    try:
+        yield
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        error.add_note(without_password(dsn))
+        raise
 
 
 async def _nothing_to_reset(_conn: Conn) -> None:

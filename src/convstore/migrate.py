@@ -9,6 +9,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+import asyncpg
 from msgspec import Struct
 
 from convstore.database import SCHEMA, Conn, connect
@@ -58,7 +59,8 @@ async def migrate(dsn: str, *, partitions: int = 1) -> list[str]:
     ``partitions`` is taken when the store is created; afterwards it must be the same, or be left at 1.
 
     Raises:
-        ConfigError: the database is of a later release, an applied file was changed since, or the server is too old.
+        ConfigError: the database is of a later release, an applied file was changed since, the server is too old, or
+            whom the DSN names may not change the schema.
     """
     conn = await connect(dsn, role=None, application="convstore migrate")
     try:
@@ -71,6 +73,12 @@ async def migrate(dsn: str, *, partitions: int = 1) -> list[str]:
         await create(conn, partitions)
         await create_all(conn)
         return ran
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise ConfigError(
+            f"{await conn.fetchval('SELECT current_user')} may not bring the schema of this database up to date: "
+            f"{error.args[0]}. Name its owner, who needs to be able to make roles, or to have been given convstore_server. Or "
+            "let the owner run `convstore migrate`, and serve with --no-migrate. docs/deployment.md tells how."
+        ) from error
     finally:
         await conn.close()
 

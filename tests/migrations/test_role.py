@@ -10,9 +10,10 @@ import pytest
 
 from convstore.database import SERVER_ROLE, Conn, Pool, connect
 from convstore.domain.uid import UserId
+from convstore.errors import ConfigError
 from convstore.log.recorded import Meta
 from convstore.log.store import Store
-from convstore.migrate import migrate
+from convstore.migrate import migrate, migrations, missing
 from words import ANN, BOB, send_message
 
 LOG = ["event", "batch", "head", "stream", "idempotency_key", "store"]
@@ -146,3 +147,28 @@ async def test_several_stores_of_one_server_are_made_at_once(server: str) -> Non
         for name in names:
             await conn.execute(f"DROP DATABASE {name} WITH (FORCE)")
         await conn.close()
+
+
+async def test_an_owner_who_may_not_make_roles_migrates_once_the_server_s_role_is_given_to_him(
+    server: str, dsn: str
+) -> None:
+    owner, name = (f"{what}_{secrets.token_hex(6)}" for what in ("owner", "owned"))
+    address = urlsplit(server)
+    his = urlunsplit(address._replace(path=f"/{name}", query=f"{address.query}&role={owner}"))
+    conn = await asyncpg.connect(dsn)
+    try:
+        await conn.execute(f"CREATE ROLE {owner}")
+        await conn.execute(f"CREATE DATABASE {name} OWNER {owner}")
+        with pytest.raises(ConfigError, match=f"{owner} may not .*permission denied.*--no-migrate"):
+            await migrate(his)
+        await conn.execute(f"GRANT {SERVER_ROLE} TO {owner}")
+        assert [migration.name for migration in migrations()] == await migrate(his)
+    finally:
+        await conn.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        await conn.execute(f"DROP ROLE {owner}")
+        await conn.close()
+
+
+async def test_whoever_works_as_the_server_may_ask_whether_the_schema_is_complete(dsn: str) -> None:
+    address = urlsplit(dsn)
+    assert [] == await missing(urlunsplit(address._replace(query=f"{address.query}&role={SERVER_ROLE}")))

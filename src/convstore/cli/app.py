@@ -100,7 +100,7 @@ def main(arguments: Annotated[list[str] | None, Parameter(show=False)] = None) -
     except (ConvstoreError, EmbeddedError) as error:
         _fail(str(error), FAILED)
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-        _fail(f"The database cannot be used: {error}", FAILED)
+        _fail(_told(error), FAILED)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
 
@@ -110,6 +110,14 @@ def _bring_in_all(commands: cyclopts.App) -> None:
     for name in commands:
         if not name.startswith("-"):
             _bring_in_all(commands[name])
+
+
+def _told(error: Exception) -> str:
+    """Say what could not be used: the database, with the place that its connection noted, or a file."""
+    if not (of_database := list(getattr(error, "__notes__", ()))) and isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    # Time that is over has no words of its own.
+    return f"The database {' '.join(of_database) or 'in use'} cannot be used: {error or type(error).__name__}"
 
 
 def _fail(message: str, code: int) -> None:
