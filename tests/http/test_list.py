@@ -72,6 +72,22 @@ async def test_read_is_asked_of_ones_own_copies_only(client: Client, read: str) 
     assert 0 == listed.json["pager"]["total"]
 
 
+async def test_a_ticket_of_others_alone_is_told_from_one_that_is_unread(client: Client) -> None:
+    own = await client.as_mobile.ticket()
+    others = await client.as_mobile.ticket()
+    assert {"removed": [SUPPORT]} == (await client.as_admin.delete(f"{MC}/{others}/{SUPPORT}")).json
+    tickets = await client.as_support.get(f"{MC}?filter=messageType:eq:TICKET&fields=id,read,participant&order=created")
+
+    assert [
+        {"id": own, "read": False, "participant": True},
+        {"id": others, "read": False, "participant": False},
+    ] == tickets.json["messageConversations"]
+    assert {"participant": False} == (await client.as_support.get(f"{MC}/{others}?fields=participant")).json
+    # Whoever does not name it sees what DHIS2 shows.
+    assert "participant" not in (await client.as_support.get(f"{MC}/{own}")).json
+    assert "participant" not in (await client.as_support.get(f"{MC}/{own}?fields=:simple")).json
+
+
 async def test_who_manages_no_tickets_finds_his_own_only(client: Client) -> None:
     mine = await client.as_mobile.ticket("Mine")
     await client.as_clerk.ticket("Somebody's")
@@ -396,11 +412,12 @@ class TestXml:
 
 class TestHeaders:
     async def test_the_answer_says_which_place_of_the_log_it_reflects(self, client: Client) -> None:
-        before = (await client.as_mobile.get(MC)).headers["Convstore-Cursor"]
+        positions = client.backend.store.positions
+        before = positions((await client.as_mobile.get(MC)).headers["Convstore-Cursor"])
         await client.as_admin.send(MOBILE)
-        after = (await client.as_mobile.get(MC)).headers["Convstore-Cursor"]
+        after = positions((await client.as_mobile.get(MC)).headers["Convstore-Cursor"])
         assert before != after
-        assert after == (await client.as_admin.get(f"{MC}?fields=messages")).headers["Convstore-Cursor"]
+        assert after == positions((await client.as_admin.get(f"{MC}?fields=messages")).headers["Convstore-Cursor"])
 
     async def test_an_unchanged_list_need_not_be_sent_again(self, client: Client) -> None:
         await client.as_admin.send(MOBILE)

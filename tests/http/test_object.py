@@ -151,6 +151,52 @@ async def test_fields_choose_and_transform(client: Client, fields: str, expected
             assert expected == answer.json
 
 
+async def test_a_long_collection_is_given_by_pages(client: Client) -> None:
+    uid = await client.as_admin.send(MOBILE, text="1")
+    for number in "2345":
+        await client.as_admin.reply(uid, number)
+
+    async def texts(steps: str) -> Any:
+        return (await client.as_mobile.get(f"{MC}/{uid}?fields=messages{steps}~rename(found)[text]")).json["found"]
+
+    def shown(numbers: str) -> list[dict[str, str]]:
+        return [{"text": number} for number in numbers]
+
+    assert shown("12") == await texts("::paging(1;2)")
+    assert shown("34") == await texts("~paging(2,2)")
+    assert shown("5") == await texts("|paging(3;2)")
+    assert shown("") == await texts("~paging(4;2)")
+    assert shown("12345") == await texts("~paging(1)")
+    assert shown("1") == await texts("~paging(0;-7)")
+    assert shown("45") == await texts("~paging(-1;2)")
+    assert shown("1") == await texts("~paging(-3;2)")
+    assert shown("") == await texts("~paging(-99999999999999999999;99999999999999999999)")
+    assert shown("12345") == await texts("~paging(x;2)")
+    assert shown("12345") == await texts("~paging")
+    # One after another: of the page its size, of what was taken out its page.
+    assert 2 == await texts("~paging(1;2)~size")
+    assert shown("4") == await texts("~paging(2;2)~paging(-1;1)")
+    assert ["1", "2"] == await texts("~pluck(text)~paging(1;2)")
+
+
+async def test_lists_page_the_messages_of_each_conversation(client: Client) -> None:
+    for subject in ("One", "Two"):
+        uid = await client.as_admin.send(MOBILE, subject=subject, text="first")
+        await client.as_admin.reply(uid, f"last of {subject}")
+    fields = "subject,messages~paging(-1;1)[text,sender[displayName]],messages~size~rename(all)"
+
+    found = (await client.as_mobile.get(f"{MC}?fields={fields}&order=subject")).json["messageConversations"]
+
+    assert [
+        {
+            "subject": subject,
+            "messages": [{"text": f"last of {subject}", "sender": {"displayName": "John Traore"}}],
+            "all": 2,
+        }
+        for subject in ("One", "Two")
+    ] == found
+
+
 async def test_elements_can_be_keyed(client: Client) -> None:
     uid = await client.as_admin.send(MOBILE)
     await client.as_admin.reply(uid, "And you?")
@@ -343,6 +389,12 @@ class TestXml:
         root = (await client.as_mobile.get(f"{MC}/{uid}/messages.xml?fields=text")).xml
         assert f"{NS}messageConversation" == root.tag
         assert ["How are you?"] == [text.text for text in root.iterfind(f"{NS}messages/{NS}message/{NS}text")]
+
+    async def test_a_page_of_messages(self, client: Client) -> None:
+        uid = await client.as_admin.send(MOBILE)
+        await client.as_admin.reply(uid, "And you?")
+        root = (await client.as_mobile.get(f"{MC}/{uid}.xml?fields=messages~paging(-1;1)[text]")).xml
+        assert ["And you?"] == [text.text for text in root.iterfind(f"{NS}messages/{NS}message/{NS}text")]
 
     async def test_transformed_members(self, client: Client) -> None:
         uid = await client.as_admin.send(MOBILE)

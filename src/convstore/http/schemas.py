@@ -75,7 +75,10 @@ def _schema(request: web.Request, entity: Entity) -> dict[str, Any]:
         "shareable": False,
         "translatable": False,
         "authorities": [],
-        "properties": [_property(each) for each in entity.properties.values()],
+        # Those of DHIS2: clients make their models of them.
+        "properties": [
+            _property(each) for each in entity.properties.values() if not (isinstance(each, Scalar) and each.named)
+        ],
     }
 
 

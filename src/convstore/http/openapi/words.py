@@ -111,8 +111,8 @@ FIELDS = query(
     "fields",
     {"type": "string", "examples": ["id,subject,messages[id,text,sender[displayName]]", ":all"]},
     "What is shown of an object: its properties, those of objects inside it in brackets, presets such as `:all`, "
-    "`!name` to leave one out, and transformers such as `~rename(title)` or `~size`. By default a list shows "
-    "`id,displayName` and an object everything.",
+    "`!name` to leave one out, and transformers such as `~rename(title)`, `~size`, or `~paging(-1;50)` for the last 50 "
+    "elements of a collection. By default a list shows `id,displayName` and an object everything.",
     repeated=True,
 )
 FILTER = query(

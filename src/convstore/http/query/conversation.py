@@ -223,6 +223,16 @@ def conversation(found: Collections) -> Entity:
                 persisted=False,
             ),
             Scalar(name="followUp", sql="{0}.follow_up", type=Type.BOOLEAN, attribute=True, persisted=False),
+            # Tells a ticket that is somebody else's alone from one that is unread: read is false for either.
+            Scalar(
+                name="participant",
+                sql="{0}.own",
+                type=Type.BOOLEAN,
+                known=True,
+                attribute=True,
+                persisted=False,
+                named=True,
+            ),
             Shortcut(name="userSurname", path=("user", "surname")),
             Shortcut(name="userFirstname", path=("user", "firstName")),
             Shortcut(name="lastSenderSurname", path=("lastSender", "surname")),

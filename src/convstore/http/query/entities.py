@@ -27,7 +27,8 @@ class Scalar(Struct, frozen=True, kw_only=True):
 
     ``shown`` is what to render and sort by, where that differs from what filters ask. ``known``: not asked by filters
     whether it is null. ``attribute``: in XML an attribute, else an element. ``names`` are those of an enum, in order,
-    and ``kind`` is its name in messages. ``key`` is the member that holds it, in rows that are JSON.
+    and ``kind`` is its name in messages. ``key`` is the member that holds it, in rows that are JSON. ``named``: it is
+    one of ours, in no preset, so that documents are DHIS2's for all who do not name it.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Scalar(Struct, frozen=True, kw_only=True):
     attribute: bool = False
     persisted: bool = True
     key: str = ""
+    named: bool = False
 
 
 class Shortcut(Struct, frozen=True, kw_only=True):
@@ -142,12 +144,13 @@ def table(*properties: Property) -> dict[str, Property]:
 
 def preset(entity: Entity, name: str, *, listing: bool) -> Iterable[str]:
     """Give the properties that a preset stands for (contract section 5.1); none for one that is not known."""
+    offered = [p for p in entity.properties.values() if not (isinstance(p, Scalar) and p.named)]
     match name.lower():
         case "all":
-            return [p.name for p in entity.properties.values() if listing or not isinstance(p, Shortcut)]
+            return [p.name for p in offered if listing or not isinstance(p, Shortcut)]
         case "owner" | "persisted":
-            return [p.name for p in entity.properties.values() if getattr(p, "persisted", False)]
+            return [p.name for p in offered if getattr(p, "persisted", False)]
         case "simple":
-            return [p.name for p in entity.properties.values() if isinstance(p, Scalar | Link)]
+            return [p.name for p in offered if isinstance(p, Scalar | Link)]
         case other:
             return [found for found in _NAMED_PRESETS.get(other, ()) if found in entity.properties]

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from convstore.errors import BadQuery
-from convstore.http.query.compile import LONGEST_PATH, SKELETONS, Names, Scope
+from convstore.http.query.compile import LONGEST_PATH, SKELETONS, Arguments, Names, Scope
 from convstore.http.query.entities import (
     Collection,
     Constant,
@@ -29,7 +29,7 @@ from convstore.http.query.entities import (
     preset,
 )
 from convstore.http.query.fields import Field, Mark, Transform
-from convstore.http.query.transforms import COUNTING, from_count, needed, transformed
+from convstore.http.query.transforms import COUNTING, Slice, from_count, needed, page_of, transformed
 
 
 class Row(Protocol):
@@ -296,8 +296,11 @@ class _Maker:
             )
             self.value(lambda row, *_: from_count(row[index], first), Member())
             return
+        page = page_of(self.steps[0]) if self.steps else None
+        if page is not None:
+            self.steps = self.steps[1:]
         owner = self.selection.index(f"{self.row}.id")
-        children = self.children(found)
+        children = self.children(found, page)
         place = len(self.selection.children)
         self.selection.children.append(children)
         self.value(
@@ -305,21 +308,32 @@ class _Maker:
             Member(item=found.item, inner=children.shape),
         )
 
-    def children(self, found: Collection) -> Children:
+    def children(self, found: Collection, page: Slice | None) -> Children:
         scope = Scope(self.selection.names.next(), self.selection.names)
         selection = Selection(scope, self.selection.names)
         selection.index(f"{scope.row}.{found.key}")
         inner = shape(found.target, self.sub_fields(found.default), selection, depth=self.depth + 1)
         own = selection.index(f"{scope.row}.id") if selection.children else 0
-        sql = SKELETONS.children.format(
+        # The first parameter comes when the owners are known.
+        arguments = Arguments(None, *found.args)
+        cut = {}
+        if page is not None:
+            cut = {
+                "size": arguments.bind(page.size, "bigint"),
+                "offset": arguments.bind(page.offset, "bigint"),
+                "direction": "DESC" if page.last else "ASC",
+            }
+        sql = (SKELETONS.children if page is None else SKELETONS.children_page).format(
             columns=", ".join(selection.columns),
             source=found.rows,
             row=scope.row,
             joins=scope.joins,
             key=found.key,
             order=found.order,
+            **cut,
         )
-        return Children(sql=sql, shape=inner, id=own, children=tuple(selection.children), args=found.args)
+        _, *args = arguments.values
+        return Children(sql=sql, shape=inner, id=own, children=tuple(selection.children), args=tuple(args))
 
     def inlined(self, found: Inlined) -> None:
         index = self.selection.index(f"{self.row}.{found.column}")

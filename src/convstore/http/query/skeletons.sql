@@ -77,6 +77,18 @@ SELECT {columns}
  WHERE {row}.{key} = ANY ($1::text[])
  ORDER BY {row}.{key}, {row}.{order}
 
+-- children_page --
+-- So many of them for each owner, after so many others, from the first one on or from the last one back.
+--   $1 owners' ids[]
+SELECT {columns}
+  FROM unnest($1::text[]) AS owner (id)
+ CROSS JOIN LATERAL (SELECT *
+                       FROM ({source}) AS every
+                      WHERE every.{key} = owner.id
+                      ORDER BY every.{order} {direction}
+                      LIMIT {size} OFFSET {offset}) AS {row} {joins}
+ ORDER BY {row}.{key}, {row}.{order}
+
 -- children_count --
 (SELECT count(*) FROM ({source}) AS {row} WHERE {row}.{key} = {owner}.id)
 
