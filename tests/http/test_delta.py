@@ -179,14 +179,40 @@ async def test_an_internal_message_changes_nothing_for_those_who_do_not_see_it(c
     assert [uid] == [found["id"] for found in (await since(client.as_support, internal))["messageConversations"]]
 
 
-async def test_a_cursor_is_good_for_its_owner_in_his_view_only(client: Client) -> None:
+@pytest.mark.parametrize("given_by", ["changes", "a list", "a list as of now"])
+async def test_a_cursor_is_good_for_its_owner_in_his_view_only(client: Client, given_by: str) -> None:
     await client.as_mobile.ticket()
     cursor = (await client.as_support.get(CHANGES)).json["cursor"]
+    if given_by != "changes":
+        as_of = "" if given_by == "a list" else f"?asOf={cursor}"
+        cursor = (await client.as_support.get(f"{MC}{as_of}")).headers["Convstore-Cursor"]
     assert 400 == (await client.as_mobile.get(f"{CHANGES}?since={cursor}")).status
+    assert 200 == (await client.as_support.get(f"{CHANGES}?since={cursor}")).status
     await client.backend.directory.set_feedback_group(None)
     status, text = (await client.as_support.get(f"{CHANGES}?since={cursor}")).message
     assert 410 == status
     assert "internal messages has changed" in text
+
+
+async def test_a_list_of_all_tickets_is_no_beginning_for_changes_of_ones_own(client: Client) -> None:
+    uid = await client.as_mobile.ticket()
+    await client.as_support.delete(f"{MC}/{uid}")
+    for query in ("filter=messageType:eq:TICKET", "filter=messageType:eq:TICKET&asOf=2999-01-01"):
+        listed = await client.as_support.get(f"{MC}?{query}")
+        assert [uid] == [found["id"] for found in listed.json["messageConversations"]]
+        cursor = listed.headers["Convstore-Cursor"]
+        status, text = (await client.as_support.get(f"{CHANGES}?since={cursor}")).message
+        assert 400 == status
+        assert text.startswith("This cursor is of a list of all tickets")
+        # Whoever finds none but his own there goes on from it.
+        own = (await client.as_mobile.get(f"{MC}?{query}")).headers["Convstore-Cursor"]
+        assert [] == (await since(client.as_mobile, own))["removed"]
+
+
+async def test_cursors_of_lists_and_of_changes_are_places_of_the_log_too(client: Client) -> None:
+    for cursor in (await begin(client.as_admin), (await client.as_admin.get(CHANGES)).json["cursor"]):
+        assert 200 == (await client.as_admin.get(f"{MC}/events?after={cursor}")).status
+        assert 200 == (await client.as_admin.get(f"{MC}?asOf={cursor}")).status
 
 
 @pytest.mark.parametrize(

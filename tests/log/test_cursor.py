@@ -23,6 +23,16 @@ def test_it_can_stand_in_a_url_and_is_no_flag_of_a_command(positions: list[int])
     )
 
 
+@given(positions_, st.binary(min_size=cursor.MARK, max_size=cursor.MARK))
+def test_a_mark_comes_back_and_whoever_does_not_ask_for_it_gets_the_same_place(
+    positions: list[int], mark: bytes
+) -> None:
+    text = cursor.encode(positions, "ours", mark)
+    assert (tuple(positions), mark) == cursor.decode_marked(text, len(positions), "ours")
+    assert tuple(positions) == cursor.decode(text, len(positions), "ours")
+    assert (tuple(positions), b"") == cursor.decode_marked(cursor.encode(positions, "ours"), len(positions), "ours")
+
+
 def test_a_cursor_of_another_store_is_invalid() -> None:
     with pytest.raises(CursorInvalid):
         cursor.decode(cursor.encode([1, 2], "theirs"), 2, "ours")

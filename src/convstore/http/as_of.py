@@ -16,11 +16,12 @@ from convstore.errors import AccessDenied, ConversationNotFound, CursorInvalid, 
 from convstore.handle import WAIT
 from convstore.http.commands import Wording, circumstances
 from convstore.http.errors import FORBIDDEN, NOT_FOUND, Problem
+from convstore.http.inbox_changes import Viewer
 from convstore.http.keys import BACKEND, CALLER, FORMAT
 from convstore.http.negotiation import Format
 from convstore.http.params import bad_value
 from convstore.http.past import Past, plan_past_list, plan_past_object
-from convstore.http.query.conversation import CONVERSATION
+from convstore.http.query.conversation import CONVERSATION, asks_for_tickets
 from convstore.http.query.fields import Field
 from convstore.http.query.parameters import parameters
 from convstore.http.reading import Listing, asked_of_list, fetch_object, list_answer, object_answer
@@ -53,7 +54,9 @@ async def list_past(request: web.Request, past: Past) -> web.Response:
     asked = asked_of_list(request.rel_url.raw_query_string)
     plan = plan_past_list(past, asked.query, asked.fields(xml=request[FORMAT] is Format.XML))
     await note(request, past, View.LIST)
-    return await list_answer(request, CONVERSATION, Listing(plan, asked.kept), reader=past.reader.id)
+    all_tickets = policy.finds_all_tickets(past.reader) and asks_for_tickets(asked.query)
+    mark = Viewer.of(past.reader).mark_of_list(all_tickets=all_tickets)
+    return await list_answer(request, CONVERSATION, Listing(plan, asked.kept), reader=past.reader.id, mark=mark)
 
 
 async def object_past(

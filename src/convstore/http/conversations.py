@@ -21,6 +21,7 @@ from convstore.errors import AccessDenied, BadQuery, ConversationNotFound
 from convstore.http.as_of import list_past, object_past, past_of
 from convstore.http.commands import Wording, carry_out
 from convstore.http.errors import BAD_REQUEST, NOT_FOUND, Problem
+from convstore.http.inbox_changes import Viewer
 from convstore.http.keys import CALLER, FORMAT
 from convstore.http.negotiation import Format
 from convstore.http.query.compile import Arguments, Late
@@ -83,7 +84,8 @@ async def list_conversations(request: web.Request) -> web.Response:
         all_tickets=policy.finds_all_tickets(actor),
         xml=request[FORMAT] is Format.XML,
     )
-    return await list_answer(request, CONVERSATION, listing)
+    mark = Viewer.of(actor).mark_of_list(all_tickets=listing.all_tickets)
+    return await list_answer(request, CONVERSATION, listing, mark=mark)
 
 
 async def get_conversation(request: web.Request) -> web.Response:
@@ -177,7 +179,9 @@ def _planned_list(raw_query: str, *, with_internal: bool, all_tickets: bool, xml
     asked = asked_of_list(raw_query)
     fields = asked.fields(xml=xml)
     return Listing(
-        plan_conversations(asked.query, fields, with_internal=with_internal, all_tickets=all_tickets), asked.kept
+        plan_conversations(asked.query, fields, with_internal=with_internal, all_tickets=all_tickets),
+        asked.kept,
+        all_tickets=all_tickets and asks_for_tickets(asked.query),
     )
 
 

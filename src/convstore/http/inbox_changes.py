@@ -5,6 +5,7 @@ read models have come, and given turn by turn, so that a busy partition does not
 again while somebody goes through the pages comes again, later: nothing is passed over.
 """
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from importlib.resources import files
@@ -16,8 +17,9 @@ from msgspec import Struct
 from convstore.backend import Backend
 from convstore.database import Conn
 from convstore.domain import policy
+from convstore.domain.types import Actor
 from convstore.domain.uid import Uid, UserId
-from convstore.errors import CursorExpired, CursorInvalid
+from convstore.errors import BadQuery, CursorExpired, CursorInvalid
 from convstore.http.keys import CALLER
 from convstore.log import cursor
 from convstore.projections import load
@@ -39,8 +41,21 @@ class Viewer(Struct, frozen=True):
     @classmethod
     def of_caller(cls, request: web.Request) -> "Viewer":
         """Give the view of whoever asks, by his present rights."""
-        person = request[CALLER]
-        return cls(person.id, policy.sees_internal(person.actor()))
+        return cls.of(request[CALLER].actor())
+
+    @classmethod
+    def of(cls, actor: Actor) -> "Viewer":
+        """Give somebody's view of his own inbox, by his present rights."""
+        return cls(actor.id, policy.sees_internal(actor))
+
+    @property
+    def mark(self) -> bytes:
+        """What cursors of this view are marked with, so that no other view takes them."""
+        return _mark(f"inbox of {self.reader}{'/internal' if self.internal else ''}")
+
+    def mark_of_list(self, *, all_tickets: bool) -> bytes:
+        """Give what the cursor of a list is marked with, which may show tickets that this person has no copy of."""
+        return ALL_TICKETS if all_tickets else self.mark
 
 
 class Changed(Struct, frozen=True):
@@ -100,32 +115,37 @@ async def read_place(conn: Conn) -> tuple[int, ...]:
 
 
 def encode(backend: Backend, view: Viewer, positions: Sequence[int]) -> str:
-    """Give the cursor of a place in somebody's view: no other view takes it."""
-    return cursor.encode(positions, _name(backend, view))
+    """Give the cursor of a place in somebody's view: ``decode`` takes it from nobody else."""
+    return cursor.encode(positions, backend.store.id, view.mark)
 
 
 def decode(backend: Backend, view: Viewer, text: str) -> tuple[int, ...]:
-    """Give the place that a cursor stands for; also that of a list, which does not say in which view it was taken.
+    """Give the place that a cursor of changes, or of a list of one's inbox, stands for; or one of the log's events.
 
     Raises:
         CursorInvalid: it is none, or another person's.
         CursorExpired: it is of the view that he had before his right to see internal messages changed.
+        BadQuery: it is of a list that had more than his own conversations.
     """
-    store, partitions = backend.store, backend.store.partitions
-    other = Viewer(view.reader, not view.internal)
-    for name in (_name(backend, view), store.id, _name(backend, other)):
-        try:
-            positions = cursor.decode(text, partitions, name)
-        except CursorInvalid:
-            continue
-        if name == _name(backend, other):
-            raise CursorExpired(
-                "Since this cursor your right to see internal messages has changed: read the list again, and go on "
-                "from its cursor."
-            )
-        return positions
-    raise CursorInvalid
+    positions, mark = cursor.decode_marked(text, backend.store.partitions, backend.store.id)
+    if mark == Viewer(view.reader, not view.internal).mark:
+        raise CursorExpired(
+            "Since this cursor your right to see internal messages has changed: read the list again, and go on "
+            "from its cursor."
+        )
+    if mark == ALL_TICKETS:
+        raise BadQuery(
+            "This cursor is of a list of all tickets, and changes tells of your own conversations only: begin with a "
+            "list of these"
+        )
+    if mark not in (b"", view.mark):
+        raise CursorInvalid
+    return positions
 
 
-def _name(backend: Backend, view: Viewer) -> str:
-    return f"{backend.store.id}/inbox of {view.reader}{'/internal' if view.internal else ''}"
+def _mark(view: str) -> bytes:
+    return hashlib.sha256(view.encode()).digest()[: cursor.MARK]
+
+
+ALL_TICKETS: Final = _mark("all tickets")
+"""What cursors of lists are marked with that show tickets to managers who have no copy of them."""

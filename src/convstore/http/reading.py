@@ -34,7 +34,7 @@ CURSOR_HEADER = "Convstore-Cursor"
 
 # What beside the address decides about a document (RFC 9110 section 12.5.5): a browser that somebody else logs in with
 # keeps the documents of the two apart.
-_VARY = "Accept, Authorization, Cookie"
+_VARY = "Accept, Accept-Encoding, Authorization, Cookie"
 
 # What a list shows when nothing is asked for; in XML more, so that the manual's readers find name and link.
 LISTED = (Field("id"), Field("displayName"))
@@ -57,10 +57,14 @@ class Asked(Struct, frozen=True):
 
 
 class Listing(Struct, frozen=True):
-    """A planned list, and the parameters that the links to its other pages keep."""
+    """A planned list, and the parameters that the links to its other pages keep.
+
+    ``all_tickets``: of conversations, that it has others than the reader's own.
+    """
 
     plan: ListPlan
     kept: str
+    all_tickets: bool = False
 
 
 def asked_of_list(raw_query: str) -> Asked:
@@ -75,11 +79,12 @@ def asked_of_list(raw_query: str) -> Asked:
 
 
 async def list_answer(
-    request: web.Request, entity: Entity, listing: Listing, *, reader: UserId | None = None
+    request: web.Request, entity: Entity, listing: Listing, *, reader: UserId | None = None, mark: bytes = b""
 ) -> web.Response:
     """Fetch a planned list, and answer with it; or with a 304, when the caller is found to have it already.
 
-    It is for the caller, or for another ``reader``, where the caller may look over his shoulder.
+    It is for the caller, or for another ``reader``, where the caller may look over his shoulder. ``mark``: what its
+    cursor is marked with.
     """
     plan = listing.plan
     base = api_url(request)
@@ -88,7 +93,7 @@ async def list_answer(
     if tags and (now := await run_unchanged(readers, plan, caller=caller, api_url=base)) is not None:
         tag = made_from(tags, basis(request, plan, now.revision, reader=caller, api_url=base))
         if tag is not None:
-            return _not_modified(request, tag, now.positions)
+            return _not_modified(request, tag, now.positions, mark)
     page = await run_list(readers, plan, caller=caller, api_url=base)
     link = f"{base}/{entity.plural}"
     found: AnyPager = None
@@ -103,9 +108,9 @@ async def list_answer(
     else:
         body = list_json(entity, page.objects, found)
     if page.revision is None:
-        return read_answer(request, body, page.positions)
+        return _tagged_answer(request, body, _tag_of_body(body), page.positions, mark)
     tag = tag_of(tags, basis(request, plan, page.revision, reader=caller, api_url=base), body)
-    return _tagged_answer(request, body, tag, page.positions)
+    return _tagged_answer(request, body, tag, page.positions, mark)
 
 
 async def fetch_object(
@@ -134,23 +139,30 @@ def read_answer(request: web.Request, body: bytes, positions: Sequence[int] | No
 
     ``positions`` is the place in the log that the document reflects.
     """
-    return _tagged_answer(request, body, f'"{hashlib.sha256(body).hexdigest()[:32]}"', positions)
+    return _tagged_answer(request, body, _tag_of_body(body), positions)
 
 
-def _tagged_answer(request: web.Request, body: bytes, tag: str, positions: Sequence[int] | None) -> web.Response:
+def _tag_of_body(body: bytes) -> str:
+    return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+
+
+def _tagged_answer(
+    request: web.Request, body: bytes, tag: str, positions: Sequence[int] | None, mark: bytes = b""
+) -> web.Response:
     if matches(",".join(request.headers.getall("If-None-Match", ())), tag):
-        return _not_modified(request, tag, positions)
-    return answer(request, body, headers=_headers(request, tag, positions))
+        return _not_modified(request, tag, positions, mark)
+    return answer(request, body, headers=_headers(request, tag, positions, mark))
 
 
-def _not_modified(request: web.Request, tag: str, positions: Sequence[int] | None) -> web.Response:
-    return web.Response(status=304, headers=_headers(request, tag, positions))
+def _not_modified(request: web.Request, tag: str, positions: Sequence[int] | None, mark: bytes) -> web.Response:
+    return web.Response(status=304, headers=_headers(request, tag, positions, mark))
 
 
-def _headers(request: web.Request, tag: str, positions: Sequence[int] | None) -> dict[str, str]:
-    headers = {"ETag": tag, "Vary": _VARY}
+def _headers(request: web.Request, tag: str, positions: Sequence[int] | None, mark: bytes) -> dict[str, str]:
+    # Weak: the same, compressed or not (RFC 9110 section 8.8.1).
+    headers = {"ETag": f"W/{tag}", "Vary": _VARY}
     if positions is not None:
-        headers[CURSOR_HEADER] = cursor.encode(positions, request.app[BACKEND].store.id)
+        headers[CURSOR_HEADER] = cursor.encode(positions, request.app[BACKEND].store.id, mark)
     return headers
 
 
