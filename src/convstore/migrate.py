@@ -12,7 +12,7 @@ from pathlib import Path
 import asyncpg
 from msgspec import Struct
 
-from convstore.database import SCHEMA, Conn, connect
+from convstore.database import SCHEMA, SERVER_ROLE, Conn, connect
 from convstore.engine.tables import create_all
 from convstore.errors import ConfigError
 from convstore.log.create import create
@@ -72,13 +72,14 @@ async def migrate(dsn: str, *, partitions: int = 1) -> list[str]:
         ran = await _run_missing(conn)
         await create(conn, partitions)
         await create_all(conn)
-        return ran
     except asyncpg.InsufficientPrivilegeError as error:
         raise ConfigError(
             f"{await conn.fetchval('SELECT current_user')} may not bring the schema of this database up to date: "
-            f"{error.args[0]}. Name its owner, who needs to be able to make roles, or to have been given convstore_server. Or "
-            "let the owner run `convstore migrate`, and serve with --no-migrate. docs/deployment.md tells how."
+            f"{error.args[0]}. Name its owner, who may make roles or has been given {SERVER_ROLE}; or let the owner "
+            "run `convstore migrate`, and serve with --no-migrate. docs/deployment.md tells how."
         ) from error
+    else:
+        return ran
     finally:
         await conn.close()
 
