@@ -13,6 +13,7 @@ from convstore.engine import Engine
 from convstore.errors import Busy
 from convstore.handle import handle_many
 from convstore.log import read
+from convstore.log.presence import Presence
 from convstore.log.recorded import Meta
 from convstore.log.store import Store
 from convstore.projections import load
@@ -32,7 +33,7 @@ async def copies_remover(pool: Pool, dsn: str) -> AsyncIterator[Callable[[UserId
     does the work already.
     """
     inbox = load("inbox")
-    async with await Store.open(pool) as store:
+    async with Presence(dsn), await Store.open(pool) as store:
         engine = Engine(pool, dsn, store)
         await engine.start()
         try:

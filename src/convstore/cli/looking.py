@@ -16,6 +16,7 @@ from convstore.domain.uid import Uid, UserId, is_uid, partition_of
 from convstore.errors import ConfigError, DirectoryRefused
 from convstore.log import moment, read
 from convstore.log.create import facts
+from convstore.log.presence import Presence
 from convstore.log.recorded import Meta
 from convstore.log.store import Store
 
@@ -49,7 +50,7 @@ async def looking(where: Where) -> AsyncIterator[Looking]:
     """Open a store that is there; nothing is made or migrated.
 
     Raises:
-        ConfigError: there is none, or its schema is older.
+        ConfigError: there is none, its schema is older, or a log is being imported into it.
     """
     async with present_store(where.dsn, where.data_dir) as dsn:
         conn = await connect(dsn, role=None, application="convstore cli")
@@ -58,7 +59,10 @@ async def looking(where: Where) -> AsyncIterator[Looking]:
         finally:
             await conn.close()
         # A store's appender keeps a connection for each partition that it appends to.
-        async with await open_pool(dsn, size=store.partitions + 3, application="convstore cli") as pool:
+        async with (
+            Presence(dsn),
+            await open_pool(dsn, size=store.partitions + 3, application="convstore cli") as pool,
+        ):
             yield Looking(pool, Directory(pool), store.partitions, store.id)
 
 

@@ -40,6 +40,7 @@ from convstore.http.drain import DRAIN
 from convstore.http.monitoring import make_local_app
 from convstore.http.static import mounts
 from convstore.log.create import facts
+from convstore.log.presence import Presence
 from convstore.log.recorded import Meta
 from convstore.log.store import Store
 from convstore.migrate import migrate
@@ -102,6 +103,9 @@ async def _serve(settings: Settings, *, with_demo: bool, demo_anywhere: bool, mi
         if migrates:
             for name in await migrate(dsn, partitions=settings.partitions):
                 log.info("schema.migrated", migration=name)
+        # Here too, for the same reason as in serve().
+        async with Presence(dsn):
+            pass
         if not (demo_anywhere or _is_loopback(settings.host)):
             await _refuse_demo(dsn, settings.host)
         if with_demo:
@@ -165,7 +169,7 @@ async def _refuse_demo(dsn: str, host: str) -> None:
 
 async def _load_demo(dsn: str, settings: Settings) -> None:
     """Fill in the demo's people and, through the ordinary commands, their messages."""
-    async with _backend(dsn, settings) as backend:
+    async with Presence(dsn), _backend(dsn, settings) as backend:
         await demo_data.load(backend.pool)
         for story in demo_data.stories():
             # All of a conversation or nothing: a crash in between leaves none half told. Told already, or deleted
@@ -233,7 +237,7 @@ def _listen(settings: Settings) -> socket.socket:
 
 async def _work(settings: Settings, dsn: str, listener: socket.socket, stop: asyncio.Event, *, worker: int = 0) -> None:
     """Serve in this process until told to stop; then finish the requests in flight."""
-    async with _backend(dsn, settings) as backend:
+    async with Presence(dsn, stop) as presence, _backend(dsn, settings) as backend:
         app = make_app(backend, worker=worker)
         runner = web.AppRunner(
             app, access_log=None, shutdown_timeout=1.0, handle_signals=False, max_line_size=_LONGEST_LINE
@@ -271,6 +275,7 @@ async def _work(settings: Settings, dsn: str, listener: socket.socket, stop: asy
             sweeper.cancel()
             sampler.cancel()
             await asyncio.gather(sweeper, sampler, return_exceptions=True)
+    presence.check()
 
 
 def _answers(backend: Backend, settings: Settings, worker: int) -> Listener | None:

@@ -24,6 +24,7 @@ from convstore.log.archive import Began, Compression, Identity, Reader
 from convstore.log.cloudevents import CloudEvent, stamp
 from convstore.log.create import facts
 from convstore.log.export import sql
+from convstore.log.presence import take_alone
 
 # Events of one call of the database.
 _PAGE: Final = 5_000
@@ -117,8 +118,9 @@ class _Import:
             ImportRefused: it cannot.
         """
         store = await facts(conn)
-        if await conn.fetchval(sql.servers):
-            raise ImportRefused("A server works on this store: stop it first.")
+        # Held until the connection ends: a server that starts from now on is told to wait.
+        if not await take_alone(conn):
+            raise ImportRefused("A server, or another import, works on this store: stop it first.")
         name = f"{origin} {began.positions}"
         unfinished = await conn.fetchval(sql.importing)
         if unfinished not in (None, name):

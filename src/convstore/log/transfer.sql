@@ -17,13 +17,6 @@ SELECT recorded_at, partition, position, stream, version, type, data, meta
 --   $1 partition  $2 after position  $3 … $8 events  $9 whether times must be as they are
 SELECT import_events($1, $2, $3, $4, $5, $6, $7, $8, $9);
 
--- servers --
--- How many server processes work on this database.
-SELECT count(DISTINCT application_name)
-  FROM pg_stat_activity
- WHERE datname = current_database()
-   AND application_name IN ('convstore engine', 'convstore listener');
-
 -- importing --
 -- Which import is unfinished, if one is.
 SELECT value
