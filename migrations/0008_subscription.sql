@@ -6,6 +6,7 @@
 -- acknowledged.
 
 -- A row is one subscription: what is followed, and with which of its account's rights. own: only the account's inbox.
+-- lease: seconds after which a consumer that says nothing counts as dead.
 CREATE TABLE subscription (
     name         text        NOT NULL PRIMARY KEY,
     user_id      text        NOT NULL,
@@ -14,6 +15,7 @@ CREATE TABLE subscription (
     own          boolean     NOT NULL,
     texts        boolean     NOT NULL,
     internal     boolean     NOT NULL,
+    lease        float8      NOT NULL,
     created      timestamptz NOT NULL DEFAULT now()
 );
 

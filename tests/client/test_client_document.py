@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import msgspec
@@ -23,12 +24,15 @@ from eventually import eventually
 from served import Served, environment
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "client.md"
-# CONTRIBUTING.md: how many letters are written, each with a reply, while the programs are killed.
-LETTERS = int(os.environ.get("CONVSTORE_TEST_EVENTS", "150")) // 5
-KILLS = 3
-PATIENCE = 60 + LETTERS / 10
+# CONTRIBUTING.md: how many events there are at least, and how often each program is killed meanwhile.
+EVENTS = int(os.environ.get("CONVSTORE_TEST_EVENTS", "120"))
+KILLS = max(3, EVENTS // 1500)
+# Each is two events, and its reply one.
+LETTERS = -(-EVENTS // 3)
+WRITERS = 8
+PATIENCE = 60 + EVENTS / 50
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180 + LETTERS)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180 + EVENTS / 25)]
 
 
 @pytest.fixture
@@ -58,11 +62,16 @@ async def consumer_token(admin: Client) -> str:
 
 
 async def write(admin: Client) -> None:
-    for number in range(LETTERS):
-        uid = await admin.send(f"Letter {number}", "text", users=["PhzytPW3g2J"])
-        await admin.reply(uid, "more")
-        if not number % 10:
-            await admin.request("DELETE", f"messageConversations/{uid}", key=f"gone {uid}")
+    numbers = iter(range(LETTERS))
+
+    async def some() -> None:
+        for number in numbers:
+            uid = await admin.send(f"Letter {number}", "text", users=["PhzytPW3g2J"])
+            await admin.reply(uid, "more")
+            if not number % max(10, LETTERS // 100):
+                await admin.request("DELETE", f"messageConversations/{uid}", key=f"gone {uid}")
+
+    await asyncio.gather(*(some() for _ in range(WRITERS)))
 
 
 async def in_log(admin: Client) -> Counter[str]:
@@ -75,29 +84,57 @@ async def in_log(admin: Client) -> Counter[str]:
     return found
 
 
-def ids(file: Path, table: str) -> list[str]:
-    """Give what a program has put into its SQLite."""
-    if not file.exists():
-        return []
-    with closing(sqlite3.connect(file, timeout=30)) as db:
-        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone():
+class InSqlite:
+    """What a program has put into its SQLite."""
+
+    def __init__(self, file: Path, table: str) -> None:
+        self.file = file
+        self.table = table
+
+    async def ids(self) -> list[str]:
+        return [row[0] for row in self._rows("id")]
+
+    async def count(self) -> int:
+        rows = self._rows("count(*)")
+        return int(rows[0][0]) if rows else 0
+
+    def _rows(self, what: str) -> list[tuple[Any, ...]]:
+        if not self.file.exists():
             return []
-        return [row[0] for row in db.execute(f"SELECT id FROM {table}")]
+        with closing(sqlite3.connect(self.file, timeout=30)) as db:
+            if not db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (self.table,)).fetchone():
+                return []
+            return db.execute(f"SELECT {what} FROM {self.table}").fetchall()
+
+
+class InPostgres:
+    """What a program has put into its PostgreSQL."""
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+        self.pool = pool
+
+    async def ids(self) -> list[str]:
+        return [row["id"] for row in await self.pool.fetch("SELECT id FROM happened")]
+
+    async def count(self) -> int:
+        if await self.pool.fetchval("SELECT to_regclass('happened')") is None:
+            return 0
+        return int(await self.pool.fetchval("SELECT count(*) FROM happened"))
 
 
 async def kill_again_and_again(
     run: Callable[[], AbstractContextManager[object]],
-    done: Callable[[], Awaitable[list[str]]],
+    done: Callable[[], Awaitable[int]],
     writing: "asyncio.Task[None]",
 ) -> None:
     """Run a program again and again, and kill it when some more is done, or nothing more is written."""
     chance = random.Random(7)
     for _ in range(KILLS):
-        enough = len(await done()) + chance.randint(1, LETTERS)
+        enough = await done() + chance.randint(1, max(2, EVENTS // (KILLS * 2)))
         with run():
             async with asyncio.timeout(PATIENCE):
-                while len(await done()) < enough and not writing.done():
-                    await asyncio.sleep(0.01)
+                while await done() < enough and not writing.done():
+                    await asyncio.sleep(0.02)
 
 
 def test_the_first_program_prints_an_inbox(programs: Path) -> None:
@@ -114,43 +151,36 @@ async def test_a_checkpoint_in_the_same_transaction_gives_the_log_whenever_the_p
 ) -> None:
     async with dial("admin") as admin, asyncpg.create_pool(dsn, min_size=1, max_size=2) as pool:
         token = await consumer_token(admin)
-
-        async def in_sqlite() -> list[str]:
-            return ids(programs / "warehouse.db", "happened")
-
-        async def in_postgres() -> list[str]:
-            if await pool.fetchval("SELECT to_regclass('happened')") is None:
-                return []
-            return [row["id"] for row in await pool.fetch("SELECT id FROM happened")]
-
-        kept = {"warehouse.py": in_sqlite, "warehouse_pg.py": in_postgres}
+        kept: dict[str, InSqlite | InPostgres] = {
+            "warehouse.py": InSqlite(programs / "warehouse.db", "happened"),
+            "warehouse_pg.py": InPostgres(pool),
+        }
 
         def run(program: str) -> AbstractContextManager[object]:
             return running(programs, program, CONVSTORE_TOKEN=token, WAREHOUSE_DSN=dsn)
 
         writing = asyncio.create_task(write(admin))
         await asyncio.gather(
-            writing, *(kill_again_and_again(partial(run, name), done, writing) for name, done in kept.items())
+            writing, *(kill_again_and_again(partial(run, name), into.count, writing) for name, into in kept.items())
         )
         logged = await in_log(admin)
-        for name, done in kept.items():
+        assert EVENTS <= logged.total()
+        for name, into in kept.items():
             with run(name):
 
-                async def complete(done: Callable[[], Awaitable[list[str]]] = done) -> bool:
-                    return len(await done()) >= logged.total()
+                async def complete(into: InSqlite | InPostgres = into) -> bool:
+                    return await into.count() >= logged.total()
 
                 await eventually(complete, within=PATIENCE)
-            assert logged == Counter(await done())
+            assert logged == Counter(await into.ids())
 
 
 async def test_workers_that_die_leave_nothing_undone(programs: Path, dial: Dial, served: Served) -> None:
     async with dial("admin") as admin:
         token = await consumer_token(admin)
         async with Client(served.url, token=token) as consumer:
-            await consumer.subscribe("warehouse", after="start")
-
-        async def done() -> list[str]:
-            return ids(programs / "done.db", "done")
+            await consumer.subscribe("warehouse", after="start", lease=2)
+        done = InSqlite(programs / "done.db", "done")
 
         number = iter(range(1_000))
         with running(programs, "worker.py", "steady", CONVSTORE_TOKEN=token):
@@ -159,7 +189,7 @@ async def test_workers_that_die_leave_nothing_undone(programs: Path, dial: Dial,
                 writing,
                 kill_again_and_again(
                     lambda: running(programs, "worker.py", f"mortal {next(number)}", CONVSTORE_TOKEN=token),
-                    done,
+                    done.count,
                     writing,
                 ),
             )
@@ -169,6 +199,8 @@ async def test_workers_that_die_leave_nothing_undone(programs: Path, dial: Dial,
                 params = [("limit", "1000")]
                 letters = await admin.request("GET", "subscriptions/warehouse/deadLetters", params=params)
                 dead = {f"{each['stream']}@{each['version']}" for each in letters.read(dict)["deadLetters"]}
-                return logged.keys() == {*await done(), *dead}
+                if await done.count() + len(dead) < len(logged):
+                    return False
+                return logged.keys() == {*await done.ids(), *dead}
 
             await eventually(complete, within=PATIENCE)

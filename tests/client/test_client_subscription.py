@@ -47,7 +47,7 @@ async def consumers(client: Client, name: str) -> list[str]:
 async def test_two_workers_share_and_one_takes_over_when_the_other_dies(dial: Dial, served: Served) -> None:
     done: dict[str, list[str]] = defaultdict(list)
     async with dial("admin") as admin:
-        await admin.subscribe("shared", types=["message-posted"])
+        await admin.subscribe("shared", types=["message-posted"], lease=2)
         async with relaying(served.url) as relay:
             mortal = Client(relay.url, user="admin", password="district", retries=RETRIES)
             async with mortal:

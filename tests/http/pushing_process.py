@@ -10,15 +10,13 @@ from convstore.database import open_pool
 from convstore.directory import Directory
 from convstore.engine import Engine
 from convstore.log.store import Store
-from convstore.stream import consuming
 from convstore.webhook import service
 from convstore.webhook.service import Webhooks
 
 
 async def main(dsn: str) -> None:
     """Push until killed."""
-    consuming.LEASE = 1.0  # type: ignore[misc]  # one that was killed is to be missed soon
-    service._LOOK = 0.2  # type: ignore[misc]  # likewise
+    service._LOOK = 0.2  # type: ignore[misc]  # a new one begins soon
     async with await open_pool(dsn, size=8) as pool:
         store = await Store.open(pool)
         directory = Directory(pool)

@@ -20,6 +20,8 @@ Event = dict[str, Any]
 Answering = Callable[[web.Request, Event], Awaitable[web.StreamResponse]]
 
 LOOPBACK = ("127.0.0.0/8",)
+# The shortest that there is, in seconds: a process that died is to be missed soon.
+LEASE = 2
 
 
 class Receiver:
@@ -132,7 +134,7 @@ async def subscribed(
     caller: Caller, receiver: Receiver, name: str = "hook", *, after: str = "start", url: str = "", **wanted: Any
 ) -> Any:
     """Make a subscription with a webhook to this receiver, which checks its signatures from now on."""
-    made = await caller.post("/api/subscriptions", json={"name": name, "after": after, **wanted})
+    made = await caller.post("/api/subscriptions", json={"name": name, "after": after, "lease": LEASE, **wanted})
     assert 201 == made.status, made.body
     answer = await caller("PUT", f"/api/subscriptions/{name}/webhook", json={"url": url or receiver.url})
     assert 201 == answer.status, answer.body

@@ -19,7 +19,6 @@ from convstore.domain.types import Actor
 from convstore.domain.uid import Uid, new_uid
 from convstore.handle import handle
 from convstore.log.recorded import Meta
-from convstore.stream import consuming
 from eventually import eventually
 
 # CONTRIBUTING.md: how many events are written, and how often each consumer is killed meanwhile.
@@ -100,13 +99,12 @@ async def follow(client: Client, way: str, token: str, file: Path) -> None:
 
 
 async def test_whatever_dies_when_nothing_is_missed_and_nothing_doubled(
-    make_client: MakeClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_client: MakeClient, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(consuming, "LEASE", 1.0)
     client = await make_client(partitions=4)
     answer = await client.as_admin.post("/api/apiToken", json={"scopes": ["full"]})
     token = answer.json["response"]["key"]
-    made = await client.as_admin.post("/api/subscriptions", json={"name": "warehouse", "after": "start"})
+    made = await client.as_admin.post("/api/subscriptions", json={"name": "warehouse", "after": "start", "lease": 2})
     assert (201, ADMIN) == (made.status, made.json["user"])
     files = {name: tmp_path / name for name in ("pull", "stream", "subscription", "other")}
     ways = {"pull": "pull", "stream": "stream", "subscription": "subscription", "other": "subscription"}

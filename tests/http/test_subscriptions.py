@@ -9,7 +9,6 @@ from followed import Event, ids, pages
 from people import ADMIN, CLERK, Answer, Caller, Client, MakeClient, add_accounts
 
 from convstore.http.drain import DRAIN
-from convstore.stream import consuming
 from convstore.stream.reading import SLOTS, slot_of
 from eventually import eventually
 
@@ -118,11 +117,9 @@ async def _even(*consumers: Consumer) -> bool:
     ) == -(-SLOTS // len(consumers))
 
 
-async def test_a_consumer_that_dies_loses_its_slots_with_what_it_had_not_acknowledged(
-    busy: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(consuming, "LEASE", 0.3)
-    dead = await made(busy.as_admin)
+async def test_a_consumer_that_dies_loses_its_slots_with_what_it_had_not_acknowledged(busy: Client) -> None:
+    dead = await made(busy.as_admin, lease=2)
+    assert 2 == (await shown(busy.as_admin))["lease"] == (await dead.ask("events", limit=1)).json["lease"]
     had = await dead.read(limit=10)
     await dead.ack(had[0])
     other = Consumer(busy.as_admin, consumer="other")

@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 from people import ADMIN, CLERK, MOBILE, Client, MakeClient, add_accounts
-from receiver import LOOPBACK, Event, Receiver, endless, logged, pushing, receiving, shown, subscribed
+from receiver import LEASE, LOOPBACK, Event, Receiver, endless, logged, pushing, receiving, shown, subscribed
 
 from convstore.directory import accounts
-from convstore.stream import consuming
 from convstore.webhook import service
 from eventually import eventually
 
@@ -22,7 +21,6 @@ WEBHOOK = "/api/subscriptions/hook/webhook"
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look more often than a server does."""
     monkeypatch.setattr(service, "_LOOK", 0.05)
-    monkeypatch.setattr(consuming, "LEASE", 3.0)
 
 
 @pytest.fixture
@@ -133,9 +131,8 @@ class TestPushing:
             await eventually(lambda: len(receiver.taken) == 1)
 
     async def test_two_processes_share_and_one_takes_over_when_the_other_ends(
-        self, client: Client, make_client: MakeClient, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+        self, client: Client, make_client: MakeClient, receiver: Receiver
     ) -> None:
-        monkeypatch.setattr(consuming, "LEASE", 1.0)
         await subscribed(client.as_admin, receiver)
         second_process = await patient(make_client, beside=client)
         async with pushing(client.backend, client.dsn) as first:
@@ -182,12 +179,15 @@ class TestAReceiverInTrouble:
             await asyncio.sleep(60)
             raise AssertionError
 
-        receiver.script = [never]
+        async def late() -> bool:
+            return "no answer in time" == (await shown(client.as_admin))["reason"]
+
+        receiver.always = never
         await write(client, 1)
         await subscribed(client.as_admin, receiver)
         async with pushing(client.backend, client.dsn):
-            await eventually(lambda: failing(client))
-            assert "no answer in time" == (await shown(client.as_admin))["reason"]
+            await eventually(late)
+            receiver.always = None
             await eventually(lambda: all_arrived(client, receiver))
 
     async def test_that_talks_without_end_is_cut_off(self, client: Client, receiver: Receiver) -> None:
@@ -448,6 +448,6 @@ async def woken_since(client: Client) -> bool:
         await client.backend.pool.fetchval(
             "SELECT bool_or(alive_until - make_interval(secs => $1) > (SELECT max(recorded_at) FROM event)) "
             "FROM subscription_consumer",
-            consuming.LEASE,
+            float(LEASE),
         )
     )

@@ -339,14 +339,18 @@ class Client:
         types: Sequence[str] | None = None,
         conversation: str | None = None,
         own: bool = False,
+        lease: float = 15.0,
     ) -> None:
         """Make a durable subscription, which begins after a place.
 
+        ``lease``: seconds, from 2 to 300, after which a consumer that says nothing counts as dead.
+
         Raises:
+            Invalid: it cannot be called so, or there are no such events.
             Conflict: there is one of this name.
             Forbidden: the events are not for the caller.
         """
-        asked = {"name": name, "after": after, "types": types, "conversation": conversation, "own": own}
+        asked = {"name": name, "after": after, "types": types, "conversation": conversation, "own": own, "lease": lease}
         await self._transport.call("POST", "subscriptions", body=encoded(asked))
 
     async def unsubscribe(self, name: str) -> None:

@@ -1,7 +1,8 @@
 """One consumer of a durable subscription: the server keeps what was dealt with, and shares the work out.
 
 Every event comes at least once, each conversation in order. While the body of the loop works, however long, the
-consumer says that it is there; when it dies, others get what it had not acknowledged, 15 seconds later.
+consumer says that it is there; when it dies, others get what it had not acknowledged, a lease later: 15 seconds, unless
+the subscription was made with another.
 """
 
 import asyncio
@@ -19,7 +20,10 @@ from convstore.client.events import Event
 from convstore.client.transport import Answer, Transport, Waits, encoded
 
 _ALIVE: Final = 4.0
-"""Every so many seconds a consumer that works says that it is there; after 15 it would count as dead."""
+"""Every so many seconds at least a consumer that works says that it is there, and several times in a lease."""
+_TIMES: Final = 4
+# What a subscription may have at least, and may have, as long as nothing was heard of it.
+_SHORTEST_LEASE: Final = 2.0
 _WAIT: Final = 20
 # Seconds that may be spent on each of the last words.
 _LEAVES_WITHIN: Final = 5.0
@@ -57,6 +61,7 @@ class _Given(Event, frozen=True, kw_only=True, dict=True):
 class _Batch(Struct, frozen=True, kw_only=True):
     events: tuple[_Given, ...]
     slots: int
+    lease: float
 
 
 class _Acknowledged(Struct, frozen=True):
@@ -81,6 +86,7 @@ class Subscription:
         self.name = name
         self.consumer = consumer
         self.slots = 0
+        self._lease = _SHORTEST_LEASE
         self._transport = transport
         self._path = f"subscriptions/{quote(name, safe='')}"
         self._auto = auto
@@ -185,6 +191,7 @@ class Subscription:
         self._waits.worked()
         batch = said.read(_Batch)
         self.slots = batch.slots
+        self._lease = batch.lease
         found = [self._delivery(each) for each in batch.events if each.ack not in self._in_hand]
         self._in_hand.update(dict.fromkeys(each.ack_text for each in found))
         if batch.events and not found:
@@ -218,7 +225,7 @@ class Subscription:
     async def _stay_alive(self) -> None:
         """Say every few seconds that the consumer is there, and what it has dealt with, while the loop's body works."""
         while True:
-            await asyncio.sleep(_ALIVE)
+            await asyncio.sleep(min(_ALIVE, self._lease / _TIMES))
             if self._reading:
                 continue
             try:

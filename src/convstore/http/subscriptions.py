@@ -36,8 +36,12 @@ from convstore.stream.telling import Teller
 LONGEST_WAIT: Final = 60
 """Most seconds that a consumer may wait for events."""
 
-# Whoever waits says meanwhile that he is there, and looks for dead letters that are due again, every so many seconds.
+_SHORTEST_LEASE: Final = 2
+_LONGEST_LEASE: Final = 300
+# Whoever waits says meanwhile that he is there, and looks for dead letters that are due again, every so many seconds;
+# and several times in a lease.
 _CHECK: Final = 5.0
+_OF_LEASE: Final = 1 / 3
 # What is appended within so many seconds is read once.
 _BREATH: Final = 0.03
 
@@ -47,7 +51,10 @@ Consumer = Annotated[str, Meta(min_length=1, max_length=200)]
 
 
 class WantedSubscription(Struct, frozen=True, kw_only=True):
-    """The subscription that is asked for; ``after``: a cursor, ``start`` or ``latest``."""
+    """The subscription that is asked for; ``after``: a cursor, ``start`` or ``latest``.
+
+    ``lease``: seconds after which a consumer that says nothing counts as dead.
+    """
 
     name: str
     types: list[str] | None = None
@@ -56,6 +63,7 @@ class WantedSubscription(Struct, frozen=True, kw_only=True):
     texts: bool | None = None
     internal: bool | None = None
     after: str = LATEST
+    lease: Annotated[float, Meta(ge=_SHORTEST_LEASE, le=_LONGEST_LEASE)] = subscriptions.LEASE
 
 
 class ShownSubscription(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -68,6 +76,7 @@ class ShownSubscription(Struct, frozen=True, kw_only=True, rename="camel"):
     own: bool
     texts: bool
     internal: bool
+    lease: float
     created: datetime
     cursor: str
     events_behind: int
@@ -124,10 +133,11 @@ class Named(Struct, frozen=True, kw_only=True):
 
 
 class Batch(Struct, frozen=True, kw_only=True):
-    """Events for a consumer, each with its ``ack``, and how many of the 64 slots the consumer has."""
+    """Events for a consumer, each with its ``ack``; how many of the 64 slots the consumer has, and its ``lease``."""
 
     events: Sequence[cloudevents.CloudEvent]
     slots: int
+    lease: float
 
 
 _wanted = msgspec.json.Decoder(WantedSubscription)
@@ -156,7 +166,9 @@ async def create(request: web.Request) -> web.Response:
     )
     positions = await positions_at(backend, wanted.after)
     choice = structs.replace(choice, rights=rights)
-    made = await subscriptions.create(backend.pool, wanted.name, request[CALLER].id, choice, positions)
+    made = await subscriptions.create(
+        backend.pool, wanted.name, request[CALLER].id, choice, positions, lease=wanted.lease
+    )
     await request.app[LOOKOUT].look()
     headers = {"Location": f"{api_url(request)}/subscriptions/{made.name}"}
     return json_answer(await _standing(request, made.name), status=HTTPStatus.CREATED, headers=headers)
@@ -190,7 +202,7 @@ async def read(request: web.Request) -> web.Response:
     share, found = await _read_or_wait(request, subscription, asked)
     teller = Teller(request.app[BACKEND].store.id)
     events = [structs.replace(teller.envelope(each.given), ack=str(each.ack)) for each in found]
-    return json_answer(Batch(events=events, slots=len(share.held)))
+    return json_answer(Batch(events=events, slots=len(share.held), lease=subscription.lease))
 
 
 async def acknowledge(request: web.Request) -> web.Response:
@@ -293,12 +305,12 @@ async def _read_or_wait(request: web.Request, subscription: Subscription, asked:
     with request.app[DRAIN].told(grown.fire):
         while True:
             seen = grown.count
-            share = await consuming.share(subscription.name, asked.consumer, busy={ack.slot for ack in busy})
+            share = await consuming.share(subscription, asked.consumer, busy={ack.slot for ack in busy})
             found = await consuming.read(subscription, share, asked.limit, in_hand=_in_hand(share, busy))
             left = until - time.monotonic()
             if found or left <= 0 or request.app[DRAIN].stopping or _is_gone(request):
                 return share, found
-            if await grown.after(seen, min(left, _CHECK)):
+            if await grown.after(seen, min(left, _CHECK, subscription.lease * _OF_LEASE)):
                 await asyncio.sleep(_BREATH)
 
 
@@ -334,6 +346,7 @@ def _shown(request: web.Request, standing: Standing) -> ShownSubscription:
         own=rights.own is not None,
         texts=rights.texts,
         internal=rights.internal,
+        lease=subscription.lease,
         created=subscription.created,
         cursor=request.app[BACKEND].store.cursor(standing.positions),
         events_behind=standing.behind,

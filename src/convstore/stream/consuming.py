@@ -1,10 +1,11 @@
 """How consumers deal with the events of a subscription: over HTTP, or in this process.
 
 Several consumers of one name share 64 slots. A conversation belongs to one slot, so it is in order, and no two of them
-deal with it at once. A consumer that is not heard of for ``LEASE`` seconds has died: others take its slots over, from
-where it had acknowledged. So every event comes at least once; its partition and position tell what comes again.
+deal with it at once. A consumer that is not heard of for as long as the subscription's ``lease`` has died: others take
+its slots over, from where it had acknowledged. So every event comes at least once; its partition and position tell what
+comes again.
 
-1. ``share``: say that one is there, and learn which slots one has by now; every few seconds at least.
+1. ``share``: say that one is there, and learn which slots one has by now; several times a lease.
 2. ``read``: the first events of these slots that are not acknowledged.
 3. ``acknowledge`` what was dealt with. ``reject`` what cannot be: it is a dead letter then, and what follows it comes.
 4. ``leave`` when done, so that others need not wait.
@@ -22,9 +23,6 @@ from convstore.errors import BadQuery, SubscriptionAhead
 from convstore.stream.reading import SLOTS, read_at, read_page, slot_of
 from convstore.stream.subscriptions import Subscription, sql
 from convstore.stream.telling import Given
-
-LEASE: Final = 15.0
-"""Seconds after which a consumer that says nothing counts as dead."""
 
 _LONGEST_REASON: Final = 500
 _LONGEST_CONSUMER: Final = 200
@@ -91,19 +89,20 @@ class Consuming:
         # When slots of a subscription were last moved by little, by this process.
         self._passed_at: dict[str, float] = {}
 
-    async def share(self, name: str, consumer: str, *, busy: Collection[int] = ()) -> Share:
+    async def share(self, subscription: Subscription, consumer: str, *, busy: Collection[int] = ()) -> Share:
         """Note that a consumer is there, and give the slots that it has by now: all who are there have about as many.
 
         A consumer that has too many gives some back, but none of those that it is ``busy`` with. What it has given back
-        it must not work on any more.
+        it must not work on any more. It counts as being there for two thirds of a lease from now on, at least.
 
         Raises:
             BadQuery: a consumer cannot be called so.
         """
         if not 0 < len(consumer) <= _LONGEST_CONSUMER or "\0" in consumer:
             raise BadQuery(f"A consumer needs a name of its own, of at most {_LONGEST_CONSUMER} characters.")
+        name = subscription.name
         async with self._pool.acquire() as conn:
-            await conn.execute(sql.alive, name, consumer, LEASE)
+            await conn.execute(sql.alive, name, consumer, subscription.lease)
             rows = await conn.fetch(sql.slots, name)
             held = {row["slot"]: row["epoch"] for row in rows if row["owner"] == consumer}
             quota = _quota(rows[0]["alive"], consumer) if rows else 0

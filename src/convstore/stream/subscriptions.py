@@ -24,15 +24,22 @@ from convstore.stream.rights import Rights
 
 sql: Final = Statements(files(__package__) / "subscriptions.sql")
 
+LEASE: Final = 15.0
+"""Seconds after which a consumer that says nothing counts as dead, unless its subscription has another time."""
+
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
 class Subscription(Struct, frozen=True, kw_only=True):
-    """One subscription: whose it is, and what is followed."""
+    """One subscription: whose it is, and what is followed.
+
+    ``lease``: seconds after which a consumer that says nothing counts as dead.
+    """
 
     name: str
     user_id: UserId
     choice: Choice
+    lease: float
     created: datetime
 
 
@@ -53,8 +60,10 @@ class Standing(Struct, frozen=True, kw_only=True):
     ahead: bool
 
 
-async def create(pool: Pool, name: str, user_id: UserId, choice: Choice, positions: Sequence[int]) -> Subscription:
-    """Make a subscription that begins after these positions.
+async def create(
+    pool: Pool, name: str, user_id: UserId, choice: Choice, positions: Sequence[int], *, lease: float = LEASE
+) -> Subscription:
+    """Make a subscription that begins after these positions. ``lease``: as a ``Subscription`` has it.
 
     Raises:
         BadQuery: it cannot be called so.
@@ -66,7 +75,7 @@ async def create(pool: Pool, name: str, user_id: UserId, choice: Choice, positio
     rights = choice.rights
     arguments = (sorted(rights.types), choice.conversation, rights.own is not None, rights.texts, rights.internal)
     async with pool.acquire() as conn, conn.transaction():
-        row = await conn.fetchrow(sql.create, name, user_id, *arguments)
+        row = await conn.fetchrow(sql.create, name, user_id, *arguments, lease)
         if row is None:
             raise SubscriptionTaken(name)
         await conn.execute(sql.create_slots, name, SLOTS)
@@ -141,4 +150,4 @@ def _subscription(row: asyncpg.Record) -> Subscription:
         internal=row["internal"],
     )
     choice = Choice(rights=rights, conversation=row["conversation"])
-    return Subscription(name=row["name"], user_id=user_id, choice=choice, created=row["created"])
+    return Subscription(name=row["name"], user_id=user_id, choice=choice, lease=row["lease"], created=row["created"])

@@ -2,11 +2,11 @@
 
 -- create --
 -- Make a subscription; no row when there is one of this name.
---   $1 name  $2 user id  $3 types[]  $4 conversation or NULL  $5 own  $6 texts  $7 internal
-INSERT INTO subscription (name, user_id, types, conversation, own, texts, internal)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+--   $1 name  $2 user id  $3 types[]  $4 conversation or NULL  $5 own  $6 texts  $7 internal  $8 lease
+INSERT INTO subscription (name, user_id, types, conversation, own, texts, internal, lease)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (name) DO NOTHING
-RETURNING name, user_id, types, conversation, own, texts, internal, created;
+RETURNING name, user_id, types, conversation, own, texts, internal, lease, created;
 
 -- create_slots --
 --   $1 name  $2 how many
@@ -55,14 +55,14 @@ DELETE FROM subscription_dead_letter
 
 -- get --
 --   $1 name
-SELECT name, user_id, types, conversation, own, texts, internal, created
+SELECT name, user_id, types, conversation, own, texts, internal, lease, created
   FROM subscription
  WHERE name = $1;
 
 -- listed --
 -- All subscriptions, or those of one account.
 --   $1 user id, or NULL
-SELECT name, user_id, types, conversation, own, texts, internal, created
+SELECT name, user_id, types, conversation, own, texts, internal, lease, created
   FROM subscription
  WHERE $1::text IS NULL
     OR user_id = $1
@@ -284,7 +284,7 @@ RETURNING id;
 -- Where subscriptions stand. behind: positions of the log from the slot that is furthest back to the end; oldest: since
 -- when the first event after that place has been there, in seconds. Both count events that are not chosen, too.
 --   $1 user id, or NULL for all  $2 name, or NULL for all
-SELECT s.name, s.user_id, s.types, s.conversation, s.own, s.texts, s.internal, s.created,
+SELECT s.name, s.user_id, s.types, s.conversation, s.own, s.texts, s.internal, s.lease, s.created,
        coalesce(b.behind, 0)::bigint AS behind, coalesce(b.oldest, 0)::float8 AS oldest, b.positions,
        (SELECT count(*) FROM subscription_dead_letter AS d WHERE d.name = s.name) AS dead,
        ARRAY(SELECT c.consumer

@@ -22,7 +22,6 @@ from convstore.engine import Engine
 from convstore.errors import SubscriptionAhead, UnknownWebhook
 from convstore.log import cloudevents
 from convstore.patience import Patience
-from convstore.stream import consuming
 from convstore.stream.consuming import Ack, Consuming, Delivery, Share
 from convstore.stream.rights import may_still
 from convstore.stream.subscriptions import Subscription
@@ -172,10 +171,10 @@ class Pusher:
             began = time.monotonic()
             flying = {slot.number for slot in self._slots.values() if slot.flying}
             before = self._share.held
-            self._share = await self._means.consuming.share(self.subscription.name, self._consumer, busy=flying)
+            self._share = await self._means.consuming.share(self.subscription, self._consumer, busy=flying)
             # The lease is not prolonged each time, only when less than two thirds of it are left.
-            self._valid_until = began + consuming.LEASE * 2 / 3
-            self._renew_at = began + consuming.LEASE / 4
+            self._valid_until = began + self.subscription.lease * 2 / 3
+            self._renew_at = began + self.subscription.lease / 4
             held = self._share.held
             for slot in [slot for slot in self._slots.values() if held.get(slot.number) != slot.epoch]:
                 del self._slots[slot.number]

@@ -16,6 +16,7 @@ from convstore.http.subscriptions import (
 )
 from convstore.stream.letters import Letter
 
+SECONDS = {"type": "number", "description": "In seconds."}
 NAME = path("name", {"type": "string", "examples": ["warehouse"]}, "The subscription's name.")
 UNKNOWN = "There is no such subscription, or it is somebody else's."
 _BAD = "The body is not what it should be."
@@ -30,7 +31,10 @@ def _body(described: type) -> Body:
 CREATE = Operation(
     tag=Tag.EVENTS,
     summary="Make a subscription",
-    about="It begins after a cursor, at the `start` of the log, or, by default, with what happens from now on.",
+    about=(
+        "It begins after a cursor, at the `start` of the log, or, by default, with what happens from now on. `lease`: "
+        "seconds after which a consumer that says nothing counts as dead."
+    ),
     body=_body(WantedSubscription),
     answers={201: json("The subscription.", ShownSubscription, headers=(LOCATION,))},
     refusals={
@@ -64,11 +68,16 @@ READ = Operation(
     summary="The next events for a consumer",
     about=(
         "Those of the consumer's slots that are not acknowledged; asking again without acknowledging gives the same. "
-        "A consumer that does not ask for 15 seconds loses its slots to the others of the subscription."
+        "A consumer that does not ask for `lease` seconds, 15 unless the subscription was made with others, loses its "
+        "slots to the others of the subscription."
     ),
     parameters=(NAME,),
     body=_body(Read),
-    answers={200: json("Some events, each with its `ack`.", members({"events": array(EVENT), "slots": COUNT}))},
+    answers={
+        200: json(
+            "Some events, each with its `ack`.", members({"events": array(EVENT), "slots": COUNT, "lease": SECONDS})
+        )
+    },
     refusals={400: _BAD, 403: _NOT_HIS, 404: UNKNOWN, 409: _RESTORED},
 )
 ACKNOWLEDGE = Operation(
