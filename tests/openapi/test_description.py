@@ -2,12 +2,20 @@
 
 import json
 import re
+from collections import defaultdict
+from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp.test_utils import make_mocked_request
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+import convstore.http
+from convstore.http.keys import TAKES
+from convstore.http.openapi import words
 from convstore.http.openapi.document import make_document
+from convstore.http.params import first
+from convstore.http.query.parameters import read_query
 from convstore.http.routes import API, OUTSIDE
 
 METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
@@ -71,3 +79,40 @@ def test_what_is_said_can_be_read_as_it_stands(document: dict[str, Any]) -> None
 
     assert [] == wrong
     assert not re.search(r"contract section|design section|row \d", json.dumps(document))
+
+
+def test_a_parameter_that_is_not_described_cannot_be_read() -> None:
+    request = make_mocked_request("GET", "/api/messageConversations?fields=id&secret=1")
+    request[TAKES] = next(route.takes for route in API if route.path == "messageConversations")
+
+    assert "id" == first(request, "fields")
+    with pytest.raises(LookupError, match="secret"):
+        first(request, "secret")
+
+
+def test_parameters_are_read_where_that_is_seen_to() -> None:
+    """In one place, and in that of lists, which links keep as it was sent; a login reads its form so."""
+    root = Path(convstore.http.__path__[0])
+    found = {
+        file.name
+        for file in root.rglob("*.py")
+        if re.search(r"request\.query\b|rel_url\.query\b|parse_qs|url\.query\b", file.read_text())
+    }
+
+    assert {"params.py", "reading.py", "login.py"} == found
+
+
+def test_the_query_language_of_lists_is_described_as_it_is_read() -> None:
+    read = defaultdict[str, list[str]](list)
+
+    class Given(dict[str, list[str]]):
+        def get(self, name: str, default: Any = None) -> Any:
+            return read[name] or default
+
+    read_query(Given())
+
+    described = {each.name for each in (*words.OF_LISTS, words.QUERY_STRING, words.QUERY_OPERATOR)}
+    assert described == set(read) | {"wrapper"}
+    for route in API:
+        if "filter" in route.takes:
+            assert {each.name for each in words.OF_LISTS} <= route.takes, route.path

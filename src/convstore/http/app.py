@@ -15,11 +15,24 @@ from convstore.backend import Backend
 from convstore.http import routes
 from convstore.http.auth import admit
 from convstore.http.bodies import admit_body
+from convstore.http.compression import compress
 from convstore.http.drain import DRAIN, Drain, drained
 from convstore.http.errors import Problem, speak
 from convstore.http.events import HUB, make_hub
 from convstore.http.headers import complete
-from convstore.http.keys import BACKEND, BEGAN, CALLER, ENTRY, FORMAT, HEADERS, PROXIES, REQUEST_ID, SUFFIX, VERSION
+from convstore.http.keys import (
+    BACKEND,
+    BEGAN,
+    CALLER,
+    ENTRY,
+    FORMAT,
+    HEADERS,
+    PROXIES,
+    REQUEST_ID,
+    SUFFIX,
+    TAKES,
+    VERSION,
+)
 from convstore.http.links import networks
 from convstore.http.live import WATCH, make_watch
 from convstore.http.metrics import METRICS, Metrics
@@ -108,6 +121,7 @@ async def _observe(request: web.Request, handler: Handler) -> web.StreamResponse
     request[_FOUND] = found
     request[VERSION] = found.version
     request[SUFFIX] = found.suffix
+    request[TAKES] = found.route.takes if found.route is not None else frozenset()
     accept = ", ".join(request.headers.getall("Accept", ()))
     wanted = negotiate(found.suffix, accept, request.headers.get("Content-Type"))
     request[_ACCEPTABLE] = wanted is not None
@@ -119,6 +133,7 @@ async def _observe(request: web.Request, handler: Handler) -> web.StreamResponse
     finally:
         metrics.in_progress -= 1
     if not response.prepared:
+        await compress(request, response)
         complete(request, response)
     took = time.perf_counter() - started
     method, route = (found.route.method, found.route.path) if found.route is not None else (None, None)

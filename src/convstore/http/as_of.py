@@ -19,11 +19,10 @@ from convstore.http.errors import FORBIDDEN, NOT_FOUND, Problem
 from convstore.http.inbox_changes import Viewer
 from convstore.http.keys import BACKEND, CALLER, FORMAT
 from convstore.http.negotiation import Format
-from convstore.http.params import bad_value
+from convstore.http.params import bad_value, first, given
 from convstore.http.past import Past, plan_past_list, plan_past_object
 from convstore.http.query.conversation import CONVERSATION, asks_for_tickets
 from convstore.http.query.fields import Field
-from convstore.http.query.parameters import parameters
 from convstore.http.reading import Listing, asked_of_list, fetch_object, list_answer, object_answer
 from convstore.log import moment
 from convstore.projections import load
@@ -41,12 +40,12 @@ async def past_of(request: web.Request) -> Past | None:
         NotReady: the read models do not reach as far yet.
     """
     # Almost every list is asked as it is now, and has nothing more to be read for this.
-    if "asOf" not in request.query:
+    if first(request, "asOf") is None:
         return None
-    given = parameters(request.query.items())
+    asked = given(request)
     caller = request[CALLER].actor()
-    reader = await _reader(request, caller, UserId(given.get("user", [caller.id])[0]))
-    return Past(reader=reader, positions=await _positions(request, given["asOf"][0]), everything=caller.superuser)
+    reader = await _reader(request, caller, UserId(asked.get("user", [caller.id])[0]))
+    return Past(reader=reader, positions=await _positions(request, asked["asOf"][0]), everything=caller.superuser)
 
 
 async def list_past(request: web.Request, past: Past) -> web.Response:

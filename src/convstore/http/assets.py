@@ -7,7 +7,7 @@ from typing import Final
 from aiohttp import web
 from msgspec import Struct
 
-from convstore.http.negotiation import qualities
+from convstore.http.negotiation import best_coding
 from convstore.http.reading import matches
 
 # The content codings that are offered, the best first.
@@ -40,8 +40,8 @@ def asset_answer(request: web.Request, asset: Asset, headers: Mapping[str, str])
     headers = {**headers, "ETag": asset.tag, "Vary": vary}
     if matches(request.headers.get("If-None-Match"), asset.tag.removeprefix("W/")):
         return web.Response(status=304, headers=headers)
-    taken = {name for name, quality in qualities(request.headers.get("Accept-Encoding", "")) if quality > 0}
-    coding = next((each for each in CODINGS if each in taken and each in asset.forms), None)
+    offered = [each for each in CODINGS if each in asset.forms]
+    coding = best_coding(",".join(request.headers.getall("Accept-Encoding", ())), offered)
     if coding is not None:
         headers["Content-Encoding"] = coding
     body = asset.plain if coding is None else asset.forms[coding]

@@ -23,13 +23,13 @@ from convstore.http.keys import BACKEND, CALLER, FORMAT
 from convstore.http.links import api_url
 from convstore.http.negotiation import Format
 from convstore.http.nodes import answer, json_bytes
-from convstore.http.params import choice
+from convstore.http.params import choice, first, given
 from convstore.http.people import not_found
 from convstore.http.query.conversation import FIVE, person
 from convstore.http.query.entities import Constant, Entity, Link, Scalar, Type, table
 from convstore.http.query.fields import Field
 from convstore.http.query.listing import ObjectPlan, Source, plan_object
-from convstore.http.query.parameters import parameters, read_fields
+from convstore.http.query.parameters import read_fields
 from convstore.http.reading import EVERYTHING, PLANS, fetch_object, object_answer
 from convstore.http.uploads import read_upload
 from convstore.projections import load
@@ -78,7 +78,7 @@ FILE = Entity(
 
 async def upload(request: web.Request) -> web.Response:
     """``POST fileResources?domain=MESSAGE_ATTACHMENT``: takes a file in, for a message that is still to be sent."""
-    if "domain" in request.query:
+    if first(request, "domain") is not None:
         choice(request, "domain", Domain)
     return _accepted(request, await _taken_in(request))
 
@@ -95,7 +95,7 @@ async def upload_for_message(request: web.Request) -> web.Response:
 async def get_file(request: web.Request) -> web.Response:
     """``GET fileResources/{id}``: what is known of a file: its uploader's to see, or his who may read its message."""
     uid = request.match_info["id"]
-    plan = _planned(read_fields(parameters(request.query.items())) or EVERYTHING)
+    plan = _planned(read_fields(given(request)) or EVERYTHING)
     found = await fetch_object(request, plan, uid)
     if found is None:
         raise not_found(FILE.kind, uid)
@@ -128,7 +128,7 @@ async def download(request: web.Request) -> web.Response:
 async def _taken_in(request: web.Request) -> StoredFile:
     backend = request.app[BACKEND]
     caller = request[CALLER].id
-    wanted = request.query.get("uid") or None
+    wanted = first(request, "uid") or None
     if wanted is not None and not is_uid(wanted):
         text = (
             f"Value '{wanted}' is not valid for parameter uid. It should be of 11 letters or digits, the first a letter"

@@ -12,8 +12,9 @@ from convstore.errors import BadCredentials, NotAuthenticated
 from convstore.http import cookies
 from convstore.http.entry import Entry, Means
 from convstore.http.errors import FORBIDDEN, STATUSES, Problem
-from convstore.http.keys import BACKEND, CALLER, ENTRY
+from convstore.http.keys import BACKEND, CALLER, ENTRY, TAKES
 from convstore.http.links import origin
+from convstore.http.params import every
 
 # Lets somebody in; None when the request has no credentials of its kind. Raises leaves of NotAuthenticated.
 Authenticator = Callable[[web.Request], Awaitable[Entry | None]]
@@ -128,8 +129,9 @@ AUTHENTICATORS: tuple[Authenticator, ...] = (basic, api_token, session)
 
 def changes_something(request: web.Request) -> bool:
     """Tell whether a request is to change anything: by its method, or a GET by ``markRead`` (contract section 9.1)."""
-    marks = any(value.strip().lower() == "true" for value in request.query.getall("markRead", ()))
-    return request.method not in SAFE_METHODS or marks
+    if request.method not in SAFE_METHODS:
+        return True
+    return "markRead" in request[TAKES] and any(value.strip().lower() == "true" for value in every(request, "markRead"))
 
 
 def is_from_elsewhere(request: web.Request) -> bool:

@@ -16,7 +16,7 @@ from convstore.http.errors import FORBIDDEN, NOT_FOUND, Problem
 from convstore.http.keys import BACKEND, CALLER, FORMAT
 from convstore.http.negotiation import Format
 from convstore.http.nodes import answer, json_bytes
-from convstore.http.params import choice
+from convstore.http.params import choice, first
 
 _MISSING = "No MessageConversations found for the given IDs."
 _STATUS = Wording(_MISSING, "Not authorized to change status in these conversations")
@@ -59,7 +59,7 @@ async def set_priority(request: web.Request) -> web.Response:
 async def assign(request: web.Request) -> web.Response:
     """``POST messageConversations/assign?userId=``, and a JSON list of uids."""
     actor = request[CALLER].actor()
-    assignee = await request.app[BACKEND].directory.person(UserId(request.query.get("userId", "")))
+    assignee = await request.app[BACKEND].directory.person(UserId(first(request, "userId") or ""))
     if assignee is None:
         raise Problem(HTTPStatus.NOT_FOUND, "Could not find user to assign", NOT_FOUND)
 

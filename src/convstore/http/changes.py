@@ -11,7 +11,7 @@ from convstore.http.commands import Wording, carry_out, check
 from convstore.http.errors import NOT_FOUND, Problem
 from convstore.http.keys import BACKEND, CALLER
 from convstore.http.nodes import node_answer
-from convstore.http.params import choice
+from convstore.http.params import choice, first
 
 _MISSING = "No MessageConversation found for the given ID."
 _PRIORITY = Wording(_MISSING, "Not authorized to change priority in this conversation.")
@@ -40,7 +40,7 @@ async def set_status(request: web.Request) -> web.Response:
 
 async def assign(request: web.Request) -> web.Response:
     """``POST messageConversations/{uid}/assign?userId=`` (row 10)."""
-    assignee = await request.app[BACKEND].directory.person(UserId(request.query.get("userId", "")))
+    assignee = await request.app[BACKEND].directory.person(UserId(first(request, "userId") or ""))
     command = Assign(
         conversation_id=Uid(request.match_info["uid"]),
         actor=request[CALLER].actor(),

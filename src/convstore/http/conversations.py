@@ -24,6 +24,7 @@ from convstore.http.errors import BAD_REQUEST, NOT_FOUND, Problem
 from convstore.http.inbox_changes import Viewer
 from convstore.http.keys import CALLER, FORMAT
 from convstore.http.negotiation import Format
+from convstore.http.params import given
 from convstore.http.query.compile import Arguments, Late
 from convstore.http.query.conversation import (
     CONVERSATION,
@@ -36,7 +37,7 @@ from convstore.http.query.fields import Field
 from convstore.http.query.filters import is_equal
 from convstore.http.query.listing import Form, ListPlan, ObjectPlan, Source, plan_list, plan_object
 from convstore.http.query.paging import Order
-from convstore.http.query.parameters import Query, parameters, read_fields
+from convstore.http.query.parameters import Query, read_fields
 from convstore.http.query.run import Found
 from convstore.http.query.search import search_condition
 from convstore.http.reading import (
@@ -91,19 +92,19 @@ async def list_conversations(request: web.Request) -> web.Response:
 async def get_conversation(request: web.Request) -> web.Response:
     """``GET /api/messageConversations/{uid}``: one conversation; ``markRead=true`` marks the caller's copy first."""
     uid = path_uid(request, _GET_ONE)
-    given = parameters(request.query.items())
+    asked = given(request)
     caller = request[CALLER]
-    marking = given.get("markRead", [""])[0].lower() == "true"
+    marking = asked.get("markRead", [""])[0].lower() == "true"
     if (past := await past_of(request)) is not None:
         if marking:
             raise BadQuery("Parameter markRead cannot be used with asOf")
         return await object_past(
-            request, past, uid, read_fields(given) or EVERYTHING, view=View.OBJECT, wording=_GET_ONE
+            request, past, uid, read_fields(asked) or EVERYTHING, view=View.OBJECT, wording=_GET_ONE
         )
     if marking:
         command = MarkRead(conversation_id=uid, actor=caller.actor(), reader=caller.id)
         await carry_out(request, command, _GET_ONE)
-    plan = _planned_object(read_fields(given) or EVERYTHING, with_internal=policy.sees_internal(caller.actor()))
+    plan = _planned_object(read_fields(asked) or EVERYTHING, with_internal=policy.sees_internal(caller.actor()))
     found = await _accessible(request, plan, uid, _GET_ONE)
     if marking and found.extra[0]:
         # Even where the inbox is too far behind to show what has just been written.
@@ -116,7 +117,7 @@ async def get_property(request: web.Request) -> web.Response:
     uid = path_uid(request, _GET_PROPERTY)
     # The placeholder is called after the row that deletes at the same path.
     name = request.match_info["userUid"]
-    fields = read_fields(parameters(request.query.items())) or EVERYTHING
+    fields = read_fields(given(request)) or EVERYTHING
     if (past := await past_of(request)) is not None and name in CONVERSATION.properties:
         asked = (Field(name, children=fields),)
         return await object_past(request, past, uid, asked, view=View.PROPERTY, wording=_GET_PROPERTY)

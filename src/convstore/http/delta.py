@@ -23,11 +23,12 @@ from convstore.http.keys import BACKEND, CALLER, FORMAT
 from convstore.http.links import api_url
 from convstore.http.negotiation import Format
 from convstore.http.nodes import json_bytes
+from convstore.http.params import given
 from convstore.http.query.conversation import CONVERSATION
 from convstore.http.query.fields import Field
 from convstore.http.query.listing import ObjectsPlan, plan_objects
 from convstore.http.query.paging import parse_paging
-from convstore.http.query.parameters import parameters, read_fields
+from convstore.http.query.parameters import read_fields
 from convstore.http.query.run import run_objects, snapshot
 from convstore.http.reading import LISTED, LISTED_XML, PLANS, read_answer
 from convstore.log import read
@@ -60,14 +61,14 @@ async def changes(request: web.Request) -> web.Response:
         CursorInvalid, CursorAhead: ``since`` is no cursor of the caller's, or of no place that the log has come to.
         CursorExpired: too much time went by, or his right to see internal messages changed.
     """
-    given = parameters(request.query.items())
-    if refused := sorted(_OF_LISTS & given.keys()):
+    asked = given(request, also=_OF_LISTS)
+    if refused := sorted(_OF_LISTS & asked.keys()):
         raise BadQuery(f"Parameter {refused[0]} cannot be used with changes")
-    size = parse_paging(None, None, given.get("pageSize", [""])[0]).size
+    size = parse_paging(None, None, asked.get("pageSize", [""])[0]).size
     backend, view = request.app[BACKEND], Viewer.of_caller(request)
-    fields = read_fields(given) or (LISTED_XML if request[FORMAT] is Format.XML else LISTED)
+    fields = read_fields(asked) or (LISTED_XML if request[FORMAT] is Format.XML else LISTED)
     plan = _planned(fields, internal=view.internal)
-    since = given.get("since", [""])[0]
+    since = asked.get("since", [""])[0]
     objects: Sequence[Object] = ()
     if since:
         after = inbox_changes.decode(backend, view, since)

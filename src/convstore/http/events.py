@@ -20,7 +20,7 @@ from convstore.http.errors import FORBIDDEN, Problem
 from convstore.http.keys import BACKEND, CALLER, ENTRY
 from convstore.http.negotiation import qualities
 from convstore.http.nodes import json_bytes
-from convstore.http.params import bad_value, flag, values, whole_number
+from convstore.http.params import bad_value, first, flag, values, whole_number
 from convstore.http.reading import CURSOR_HEADER
 from convstore.http.sse import Pace, Sent, StreamEnded, stream
 from convstore.log import cloudevents, read
@@ -98,7 +98,7 @@ async def follow(request: web.Request) -> web.StreamResponse:
     choice = choice_of(request)
     pace = Pace(close_after=close_after(request))
     hub = request.app[HUB]
-    positions = await positions_at(backend, request.headers.get("Last-Event-ID") or request.query.get("after", ""))
+    positions = await positions_at(backend, request.headers.get("Last-Event-ID") or first(request, "after") or "")
 
     def check() -> None:
         now = _rights(request)
@@ -122,7 +122,7 @@ def choice_of(request: web.Request) -> Choice:
     Raises:
         Problem: 400, there are no such events; 403, they are not for him.
     """
-    return chosen(_rights(request), values(request, "types"), request.query.get("conversation"))
+    return chosen(_rights(request), values(request, "types"), first(request, "conversation"))
 
 
 def chosen(allowed: Rights, wanted: Iterable[str], conversation: str | None) -> Choice:
@@ -162,7 +162,7 @@ def close_after(request: web.Request) -> int | None:
     Raises:
         Problem: 400, it is no number of seconds, or too many.
     """
-    if not request.query.get("closeAfter"):
+    if not first(request, "closeAfter"):
         return None
     seconds = whole_number(request, "closeAfter", 0)
     if not 0 <= seconds <= LONGEST:
@@ -176,7 +176,7 @@ async def _page(request: web.Request, form: Form) -> web.Response:
     limit = whole_number(request, "limit", DEFAULT_LIMIT)
     if not 1 <= limit <= MOST:
         raise bad_value("limit", str(limit), f"It should be from 1 to {MOST}")
-    positions = await positions_at(backend, request.query.get("after", ""))
+    positions = await positions_at(backend, first(request, "after") or "")
     async with backend.readers.acquire() as conn:
         found = await read_page(conn, choice, positions, limit)
     teller = Teller(backend.store.id)

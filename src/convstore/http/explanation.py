@@ -23,7 +23,7 @@ from convstore.http.errors import FORBIDDEN, Problem
 from convstore.http.history import EVENT, PERSON, WORDING, check_history, event_object
 from convstore.http.keys import BACKEND, CALLER, FORMAT
 from convstore.http.negotiation import Format
-from convstore.http.params import bad_value, whole_number
+from convstore.http.params import bad_value, first, whole_number
 from convstore.http.query.paging import LARGEST_PAGE, PAGE_SIZE
 from convstore.http.query.shape import Member
 from convstore.http.reading import read_answer
@@ -93,7 +93,7 @@ def _asked(request: web.Request) -> _Asked:
     """
 
     def uid(name: str, default: str) -> str:
-        given = request.query.get(name) or default
+        given = first(request, name) or default
         if given and not is_uid(given):
             raise bad_value(name, given, "It should be a UID: 11 letters or digits, the first a letter")
         return given
@@ -102,8 +102,8 @@ def _asked(request: web.Request) -> _Asked:
     return _Asked(
         person=UserId(uid("user", request[CALLER].id)),
         message=Uid(found) if (found := uid("message", "")) else None,
-        at=request.query.get("at") or None,
-        people=People(after=storable(request.query.get("after", "")), limit=size),
+        at=first(request, "at") or None,
+        people=People(after=storable(first(request, "after") or ""), limit=size),
     )
 
 

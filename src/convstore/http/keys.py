@@ -26,6 +26,9 @@ FORMAT = web.RequestKey("format", Format)
 # The version segment of the path, such as 26 in /api/26/…; 0 when there is none.
 VERSION = web.RequestKey("version", int)
 
+# The query parameters that the route is described with: no others can be read (params.py).
+TAKES: web.RequestKey[frozenset[str]] = web.RequestKey("takes")
+
 # The suffix that the path was asked with, '.json' or '.xml', else ''.
 SUFFIX = web.RequestKey("suffix", str)
 

@@ -20,6 +20,7 @@ from convstore.http.events import close_after
 from convstore.http.inbox_changes import Viewer, read_changes, read_place
 from convstore.http.keys import BACKEND
 from convstore.http.nodes import json_bytes
+from convstore.http.params import first
 from convstore.http.sse import Pace, Sent, StreamEnded, stream
 from convstore.http.watch import Watch
 from convstore.projections import load
@@ -55,7 +56,7 @@ async def follow_inbox(request: web.Request) -> web.StreamResponse:
     """
     backend, viewer = request.app[BACKEND], Viewer.of_caller(request)
     pace = Pace(close_after=close_after(request))
-    text = request.headers.get("Last-Event-ID") or request.query.get("since", "")
+    text = request.headers.get("Last-Event-ID") or first(request, "since") or ""
     try:
         after = inbox_changes.decode(backend, viewer, text) if text else None
     except CursorExpired:

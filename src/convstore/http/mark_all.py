@@ -27,7 +27,7 @@ from convstore.http.commands import circumstances, idempotency_key, note, waits
 from convstore.http.errors import BAD_REQUEST, FORBIDDEN, NOT_FOUND, Problem
 from convstore.http.keys import BACKEND, CALLER
 from convstore.http.nodes import node_answer
-from convstore.http.params import member
+from convstore.http.params import first, member
 from convstore.log import read
 from convstore.log.outcome import IdempotencyKey, Outcome
 from convstore.log.store import Store
@@ -94,17 +94,17 @@ async def _asked(request: web.Request) -> _Asked:
         raise Problem(HTTPStatus.BAD_REQUEST, text, BAD_REQUEST)
     backend = request.app[BACKEND]
     actor = request[CALLER].actor()
-    reader = UserId(request.query.get("user") or actor.id)
+    reader = UserId(first(request, "user") or actor.id)
     if reader != actor.id and not await backend.directory.exists(reader):
         raise Problem(HTTPStatus.NOT_FOUND, f"No user with uid: {reader}", NOT_FOUND)
     if not policy.may_act_for(actor, reader):
         text = "Not authorized to change read property of this conversation."
         raise Problem(HTTPStatus.FORBIDDEN, text, FORBIDDEN)
-    name = request.query.get("messageType")
+    name = first(request, "messageType")
     message_type = member("messageType", name, MessageType) if name else None
     async with backend.pool.acquire() as conn:
         heads = await read.heads(conn)
-    cursor = request.query.get("upTo")
+    cursor = first(request, "upTo")
     positions = backend.store.positions(cursor) if cursor else tuple(heads)
     if any(position > head for position, head in zip(positions, heads, strict=True)):
         raise CursorAhead

@@ -15,7 +15,7 @@ from convstore.http.errors import NOT_FOUND, Problem
 from convstore.http.keys import BACKEND, CALLER
 from convstore.http.mark_all import mark_all_read
 from convstore.http.nodes import node_answer
-from convstore.http.params import flag
+from convstore.http.params import first, flag
 
 
 class _Kind(Struct, frozen=True):
@@ -96,7 +96,7 @@ async def _mark_many(request: web.Request, kind: _Kind) -> web.Response:
 async def _mark(request: web.Request, kind: _Kind, uids: Iterable[str], parameter: str) -> web.Response:
     """Mark copies of the person whom a query parameter names, else of the caller."""
     actor = request[CALLER].actor()
-    person = UserId(request.query.get(parameter) or actor.id)
+    person = UserId(first(request, parameter) or actor.id)
     if person != actor.id and not await request.app[BACKEND].directory.exists(person):
         raise Problem(HTTPStatus.NOT_FOUND, f"No user with uid: {person}", NOT_FOUND)
     decided = await carry_out_batch(

@@ -15,9 +15,10 @@ from convstore.http.errors import CONFLICT, NOT_FOUND, Problem
 from convstore.http.keys import BACKEND, CALLER, FORMAT
 from convstore.http.negotiation import Format
 from convstore.http.nodes import answer, json_bytes, message_answer, web_message
+from convstore.http.params import first, given
 from convstore.http.query.directory import SQL, myself
 from convstore.http.query.listing import Source, plan_object
-from convstore.http.query.parameters import parameters, read_fields
+from convstore.http.query.parameters import read_fields
 from convstore.http.reading import CURSOR_HEADER, EVERYTHING, fetch_object, object_answer, read_answer
 
 Setting = str | bool
@@ -38,7 +39,7 @@ async def me(request: web.Request) -> web.Response:
     """``GET /api/me``: the caller's profile, by fields."""
     person = request[CALLER]
     entity = myself(person.authorities, await _settings(request))
-    fields = read_fields(parameters(request.query.items())) or EVERYTHING
+    fields = read_fields(given(request)) or EVERYTHING
     plan = plan_object(Source(entity=entity, rows=SQL.users), fields)
     found = await fetch_object(request, plan, person.id)
     if found is None:
@@ -92,7 +93,7 @@ async def user_setting(request: web.Request) -> web.Response:
 async def set_user_setting(request: web.Request) -> web.Response:
     """``POST /api/userSettings/{key}``: sets one, by the parameter ``value`` or by a body of text."""
     key = _key(request)
-    value = request.query.get("value") or (await read_text(request)).strip()
+    value = first(request, "value") or (await read_text(request)).strip()
     if not value:
         raise Problem(HTTPStatus.CONFLICT, "You need to specify a new value", CONFLICT)
     if len(value) > _LONGEST_VALUE:

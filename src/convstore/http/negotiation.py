@@ -1,6 +1,6 @@
-"""Which format a client gets: contract section 1.2, and RFC 9110 section 12.5.1 for ``Accept``."""
+"""Which format a client gets, and in which coding: contract section 1.2, and RFC 9110 sections 12.5.1 and 12.5.3."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import Enum
 
 
@@ -71,3 +71,17 @@ def qualities(accept: str) -> Iterator[tuple[str, float]]:
         if name:
             # float() takes 'nan', which is not equal to itself.
             yield name, quality if quality == quality else 0.0  # noqa: PLR0124 - how NaN is told
+
+
+def best_coding(accept_encoding: str, offered: Sequence[str]) -> str | None:
+    """Give the content coding that a client wants most of those offered, the best first; None: as it is."""
+    if not accept_encoding:
+        return None
+    wanted = dict(qualities(accept_encoding))
+    others = wanted.get("*", 0.0)
+    # max() takes the first among equals. Whoever does not name ``identity`` takes it when nothing else is left.
+    found = max(offered, key=lambda name: wanted.get(name, others), default=None)
+    if found is None:
+        return None
+    quality = wanted.get(found, others)
+    return found if quality > 0 and quality >= wanted.get("identity", 0.0) else None

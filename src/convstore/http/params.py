@@ -1,6 +1,10 @@
-"""Query and path parameters, with DHIS2's words for wrong ones (contract section 7.3). Unknown ones are ignored."""
+"""Query and path parameters, with DHIS2's words for wrong ones (contract section 7.3). Unknown ones are ignored.
 
-from collections.abc import Iterator
+All parameters of queries are read here, and only those that the description of the route has: one that the OpenAPI
+document does not know cannot be read.
+"""
+
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from http import HTTPStatus
 from typing import TypeVar
@@ -9,6 +13,8 @@ from aiohttp import web
 
 from convstore.domain.uid import is_uid
 from convstore.http.errors import BAD_REQUEST, Problem
+from convstore.http.keys import TAKES
+from convstore.http.query.parameters import parameters
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -17,13 +23,39 @@ _TRUE = frozenset({"true", "on", "yes", "1"})
 _FALSE = frozenset({"false", "off", "no", "0"})
 
 
+def every(request: web.Request, name: str) -> Sequence[str]:
+    """Give all values of a parameter, as they were sent; none when it is absent.
+
+    Raises:
+        LookupError: the route is described without it, which is a fault of ours.
+    """
+    if name not in request[TAKES]:
+        raise LookupError(f"{name} is read, and the route's description does not have it")
+    return request.query.getall(name, ())
+
+
+def first(request: web.Request, name: str) -> str | None:
+    """Give a parameter's first value, maybe empty; None when it is absent."""
+    return next(iter(every(request, name)), None)
+
+
+def given(request: web.Request, *, also: frozenset[str] = frozenset()) -> dict[str, list[str]]:
+    """Give all parameters that the route is described with, by name; and of others those that are to be refused.
+
+    Raises:
+        BadText: one holds what no text may hold.
+    """
+    known = request[TAKES] | also
+    return parameters((name, value) for name, value in request.query.items() if name in known)
+
+
 def required(request: web.Request, name: str) -> str:
     """Give a parameter's first value, maybe empty.
 
     Raises:
         Problem: 400, it is not there.
     """
-    value = request.query.get(name)
+    value = first(request, name)
     if value is None:
         raise missing(name)
     return value
@@ -47,7 +79,7 @@ def flag(request: web.Request, name: str) -> bool:
     Raises:
         Problem: 400, it is neither true nor false.
     """
-    return boolean(name, request.query.get(name, ""))
+    return boolean(name, first(request, name) or "")
 
 
 def boolean(name: str, value: str) -> bool:
@@ -82,7 +114,7 @@ def whole_number(request: web.Request, name: str, default: int) -> int:
     Raises:
         Problem: 400, it is no integer, or not within 32 bits.
     """
-    value = request.query.get(name, "").strip()
+    value = (first(request, name) or "").strip()
     if not value:
         return default
     digits = value.removeprefix("-").removeprefix("+")
@@ -96,7 +128,7 @@ def whole_number(request: web.Request, name: str, default: int) -> int:
 
 def values(request: web.Request, name: str) -> Iterator[str]:
     """Give all values of a parameter that may be repeated, and may hold several joined by commas; no empty ones."""
-    for joined in request.query.getall(name, ()):
+    for joined in every(request, name):
         for value in joined.split(","):
             if stripped := value.strip():
                 yield stripped

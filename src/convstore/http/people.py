@@ -15,7 +15,7 @@ from convstore.http.errors import FORBIDDEN, NOT_FOUND, Problem
 from convstore.http.keys import BACKEND, CALLER, FORMAT
 from convstore.http.links import api_url
 from convstore.http.negotiation import Format
-from convstore.http.params import required
+from convstore.http.params import given, required
 from convstore.http.query import patterns
 from convstore.http.query.compile import Late
 from convstore.http.query.directory import GROUP, SQL, UNIT, USER
@@ -23,7 +23,7 @@ from convstore.http.query.entities import Entity
 from convstore.http.query.fields import Field
 from convstore.http.query.listing import ObjectPlan, Source, plan_list, plan_object
 from convstore.http.query.paging import Order
-from convstore.http.query.parameters import parameters, read_fields
+from convstore.http.query.parameters import read_fields
 from convstore.http.query.shape import Member
 from convstore.http.reading import (
     EVERYTHING,
@@ -94,7 +94,7 @@ def object_of(plural: str) -> Handler:
         uid = request.match_info["id"]
         if not resource.may_read(caller, uid):
             raise _may_not_read()
-        fields = read_fields(parameters(request.query.items())) or EVERYTHING
+        fields = read_fields(given(request)) or EVERYTHING
         plan = _planned_object(plural, fields, superuser=caller.superuser)
         found = await fetch_object(request, plan, uid)
         if found is None:

@@ -22,6 +22,7 @@ from convstore.http.keys import BACKEND, CALLER, FORMAT, SUFFIX
 from convstore.http.links import api_url
 from convstore.http.negotiation import Format
 from convstore.http.nodes import answer
+from convstore.http.params import first
 from convstore.http.query.entities import Entity
 from convstore.http.query.fields import Field, Mark
 from convstore.http.query.listing import ListPlan, ObjectPlan
@@ -103,7 +104,7 @@ async def list_answer(
         found = pager(plan.paging, page.total, link + request[SUFFIX], listing.kept)
     if request[FORMAT] is Format.XML:
         # Ours: ?wrapper=metadata gives the form that servers of 2.26 to 2.29 wrote (contract section 8, D3).
-        root: ListRoot = "metadata" if request.query.get("wrapper") == "metadata" else "plural"
+        root: ListRoot = "metadata" if first(request, "wrapper") == "metadata" else "plural"
         body = list_xml(entity, page.objects, plan.shape, found, link=link, root=root)
     else:
         body = list_json(entity, page.objects, found)

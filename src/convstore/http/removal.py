@@ -12,7 +12,7 @@ from convstore.http.commands import Wording, carry_out, carry_out_batch
 from convstore.http.errors import NOT_FOUND, Problem
 from convstore.http.keys import BACKEND, CALLER
 from convstore.http.nodes import message_answer, node_answer, web_message
-from convstore.http.params import check_uid, missing, values
+from convstore.http.params import check_uid, first, missing, values
 
 _DENIED = "Not authorized to remove assigned users to this conversation."
 _ONE = Wording("No messageConversation with uid: {uid}", _DENIED)
@@ -40,7 +40,7 @@ async def remove_from_many(request: web.Request) -> web.Response:
     uids = tuple(values(request, "mc"))
     if not uids:
         raise missing("mc")
-    person = UserId(request.query.get("user") or actor.id)
+    person = UserId(first(request, "user") or actor.id)
     if person != actor.id and not await request.app[BACKEND].directory.exists(person):
         raise Problem(HTTPStatus.NOT_FOUND, f"User does not exist: {person}", NOT_FOUND)
     decided = await carry_out_batch(

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from urllib.parse import unquote
 
 from aiohttp import web
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from convstore.domain.uid import RESERVED
 from convstore.http.negotiation import SUFFIXES
@@ -30,7 +30,8 @@ class Route(Struct, frozen=True):
     JSON or XML, as suffix and ``Accept`` choose; other routes answer in a form of their own and take no suffix.
     ``public`` ones ask for no credentials. ``streamed``: reads its body piece by piece, so that it may be a large one.
     ``for_consumers``: for those who follow events; a token that is for nothing else is good for it.
-    ``describes`` says what the OpenAPI document says of it; every route has one (tests/openapi).
+    ``describes`` says what the OpenAPI document says of it; every route has one (tests/openapi). ``takes`` follows from
+    it: the names of the parameters of its query.
     """
 
     method: str
@@ -41,6 +42,12 @@ class Route(Struct, frozen=True):
     public: bool = False
     streamed: bool = False
     for_consumers: bool = False
+    takes: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        if self.describes is not None:
+            names = frozenset(each.name for each in self.describes.parameters if each.where == "query")
+            structs.force_setattr(self, "takes", names)
 
 
 class Found(Struct, frozen=True):

@@ -3,10 +3,13 @@
 from convstore.http.described.subscriptions import NAME, UNKNOWN
 from convstore.http.negotiation import Format
 from convstore.http.openapi.operation import Body, Operation, Tag, json
-from convstore.http.openapi.words import LOCATION, web_message
+from convstore.http.openapi.words import LOCATION, NOT_STORED, web_message
 from convstore.http.webhooks import ShownWebhook, Tried, WantedWebhook
+from convstore.webhook.targets import AUTHORITY
 
 _NONE = f"{UNKNOWN} Or it has no webhook."
+_NO_AUTHORITY = f"For holders of `{AUTHORITY}`."
+_NOT_HIS = f"{_NO_AUTHORITY} Or the caller may not be given all that it follows."
 _SHOWN = json("The webhook.", ShownWebhook)
 
 PUT = Operation(
@@ -15,17 +18,18 @@ PUT = Operation(
     about=(
         "Each is a POST of its CloudEvents envelope, signed as [Standard Webhooks](https://www.standardwebhooks.com) "
         "have it, with the event's id as `webhook-id`. It begins where the subscription stands. The secret is shown "
-        "only when it is made."
+        "only when it is made. The account that made the subscription must hold the authority, too, as long as it is "
+        "pushed."
     ),
     parameters=(NAME,),
     body=Body(content={Format.JSON.value: WantedWebhook}),
     answers={
         200: json("They are pushed there from now on.", ShownWebhook),
-        201: json("They are pushed from now on.", ShownWebhook, headers=(LOCATION,)),
+        201: json("They are pushed from now on.", ShownWebhook, headers=(LOCATION, NOT_STORED)),
     },
     refusals={
         400: "The url, a header or a secret cannot be used; or the url's address may not be called.",
-        403: "The caller may not be given all that it follows.",
+        403: _NOT_HIS,
         404: UNKNOWN,
     },
 )
@@ -50,13 +54,18 @@ TEST = Operation(
     about="Of the type `webhook-test`, without data, signed like all others.",
     parameters=(NAME,),
     answers={200: json("What came of it.", Tried)},
-    refusals={404: _NONE},
+    refusals={403: _NO_AUTHORITY, 404: _NONE},
 )
 PAUSE = GET.but(summary="Push nothing for the time being", about="Nothing is passed over meanwhile.")
-RESUME = GET.but(summary="Push again at once", about="Also what the receiver did not take yet.")
+RESUME = GET.but(
+    summary="Push again at once",
+    about="Also what the receiver did not take yet.",
+    refusals={403: _NO_AUTHORITY, 404: _NONE},
+)
 ADD_SECRET = GET.but(
     summary="Make a new secret for a webhook",
     about="It is shown in this answer only. The one before signs beside it, until the next change.",
-    refusals={403: "The caller may not be given all that it follows.", 404: _NONE},
+    answers={200: json("The webhook, with the new secret.", ShownWebhook, headers=(NOT_STORED,))},
+    refusals={403: _NOT_HIS, 404: _NONE},
 )
 DROP_SECRETS = GET.but(summary="Sign with the newest secret of a webhook only")

@@ -69,4 +69,5 @@ def _page(base: str) -> Asset:
 
 
 def _asset(content_type: str, plain: bytes) -> Asset:
-    return make_asset(content_type, plain, {"gzip": gzip.compress(plain, mtime=0)})
+    forms = {} if content_type.startswith("image/") else {"gzip": gzip.compress(plain, mtime=0)}
+    return make_asset(content_type, plain, forms)
