@@ -20,6 +20,7 @@ else:
 SCHEMA = "convstore"
 # Owns nothing; may read, append through the function, and write read models and the directory (migrations/).
 SERVER_ROLE = "convstore_server"
+LONGEST_READ_SECONDS = 30
 
 
 def settings(*, role: str | None, application: str, search_path: str = SCHEMA, **more: str) -> dict[str, str]:
@@ -72,6 +73,8 @@ async def open_readers(dsn: str, *, size: int = 10, application: str = "convstor
         enable_seqscan="off",
         enable_sort="off",
         default_transaction_read_only="on",
+        # Nobody waits longer for an answer; and a connection that he no longer waits for is somebody else's.
+        statement_timeout=f"{LONGEST_READ_SECONDS}s",
     )
     return await asyncpg.create_pool(
         dsn, min_size=min(2, size), max_size=size, server_settings=chosen, reset=_nothing_to_reset

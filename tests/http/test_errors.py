@@ -174,6 +174,17 @@ async def test_a_database_that_is_away_is_no_fault_of_the_request(
     assert answer.headers["Retry-After"] == "1"
 
 
+async def test_a_read_that_takes_too_long_is_told_to_ask_for_less(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uid = await client.as_admin.send(MOBILE)
+    _fail(monkeypatch, asyncpg.QueryCanceledError("canceling statement due to statement timeout"))
+
+    answer = await client.as_mobile.reply(uid)
+
+    assert answer.message == (503, "The answer takes too long: ask for less, or again later.")
+
+
 async def test_what_nobody_expected_is_logged_without_texts_and_the_server_goes_on(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -108,6 +108,31 @@ def test_names_that_there_are_not_are_refused_before_they_could(given: dict[str,
         plan_conversations(read_query(given), (), **ANY)
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"filter": ["id:eq:a"] * 101},
+        {"filter": [",".join(["id:eq:a"] * 101)]},
+        {"filter": ["messages.text:like:a"] * 26},
+        {"filter": [f"id:in:[{'a,' * 10_000}]"]},
+        {"filter": [f"created:in:[{'2020,' * 100}2021]"]},
+        {"filter": [f"subject:ilike:{'a' * 1_001}"]},
+        {"filter": [f"subject:!token:{'a ' * 101}"]},
+        {"query": ["a" * 1_001]},
+        {"queryString": ["a" * 1_001], "queryOperator": ["ilike"]},
+        {"order": [",".join(f"lastSender{'.x' * number}" for number in range(26))]},
+    ],
+    ids=range(10),
+)
+def test_no_more_is_asked_of_the_database_than_it_can_plan(given: dict[str, list[str]]) -> None:
+    with pytest.raises(BadQuery, match=r"(?i)at most"):
+        plan_conversations(read_query(given), (), **ANY)
+
+
+async def test_readers_wait_for_no_answer_without_end(readers: Pool) -> None:
+    assert "30s" == await readers.fetchval("SHOW statement_timeout")
+
+
 async def test_readers_cannot_write(readers: Pool) -> None:
     with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
         await readers.execute("DELETE FROM inbox_v1")

@@ -71,6 +71,12 @@ def test_fields_that_cannot_be_read(text: str, said: str) -> None:
     assert said == str(caught.value)
 
 
+@pytest.mark.parametrize("text", [",".join(["id"] * 1_001), "subject" + "~size" * 1_000])
+def test_no_more_fields_are_read_than_there_could_be(text: str) -> None:
+    with pytest.raises(BadQuery, match="at most 1000"):
+        parse_fields(text)
+
+
 @given(st.text(alphabet="ab.,:!-*[]()~|@; \tä"))
 def test_whatever_fields_say_they_are_read_or_refused(text: str) -> None:
     try:

@@ -109,9 +109,8 @@ def _problem(error: Exception) -> Problem | None:
         return body_too_large()
     if isinstance(error, web.RequestPayloadError):
         return Problem(400, "The request body cannot be read", BAD_REQUEST)
-    if isinstance(error, _UNREACHABLE):
-        log.warning("database.unreachable", error=type(error).__name__)
-        return Problem(503, "The database cannot be reached; try again in a moment.", headers=_retry(_RETRY_AFTER))
+    if isinstance(error, (*_UNREACHABLE, asyncpg.QueryCanceledError)):
+        return _unavailable(error)
     if isinstance(error, errors.ConvstoreError):
         for kind in type(error).__mro__:
             if kind in STATUSES:
@@ -119,6 +118,16 @@ def _problem(error: Exception) -> Problem | None:
                 after = error.retry_after if isinstance(error, errors.Busy) else _RETRY_AFTER
                 return Problem(status, str(error), code, headers=_retry(after) if status == 503 else None)  # noqa: PLR2004 - HTTP's number
     return None
+
+
+def _unavailable(error: Exception) -> Problem:
+    if isinstance(error, asyncpg.QueryCanceledError):
+        log.warning("database.too_slow")
+        said = "The answer takes too long: ask for less, or again later."
+    else:
+        log.warning("database.unreachable", error=type(error).__name__)
+        said = "The database cannot be reached; try again in a moment."
+    return Problem(503, said, headers=_retry(_RETRY_AFTER))
 
 
 def _retry(seconds: int) -> dict[str, str]:

@@ -37,6 +37,10 @@ _COMMENT = re.compile("--[^\n]*")
 
 # A path through references that lead to their own kind, such as a unit's parent, must end somewhere.
 LONGEST_PATH = 8
+# Conditions on elements: the time to plan a statement grows with the cube of their number.
+_MOST_ELEMENT_CONDITIONS = 25
+# Each may bring in rows through references.
+_MOST_KEYS = 25
 
 _TRUE = Scalar(name="", sql="true", type=Type.BOOLEAN)
 
@@ -134,6 +138,7 @@ class Conditions:
         self._scope = scope
         self._names = names
         self._arguments = arguments
+        self._looked_into = 0
         self.heavy = False
 
     def of(self, asked: Filter) -> str:
@@ -182,6 +187,9 @@ class Conditions:
     def _elements(self, found: Collection | Inlined, row: str, rest: tuple[str, ...], asked: Filter) -> str:
         """Ask that any element passes; without a further path, ask for the number of elements."""
         self.heavy = True
+        self._looked_into += 1
+        if self._looked_into > _MOST_ELEMENT_CONDITIONS:
+            raise BadQuery(f"At most {_MOST_ELEMENT_CONDITIONS} filters may look into lists, such as {found.name}.")
         self._names.collections.add(found.name)
         inner = Scope(self._names.next(), self._names)
         if isinstance(found, Inlined):
@@ -218,8 +226,10 @@ def order_keys(entity: Entity, scope: Scope, order: Sequence[Order]) -> list[Key
     """Give what to sort by; the id comes last, so that no two rows are equal and pages never overlap.
 
     Raises:
-        BadQuery: there is no such property, or it cannot be sorted by.
+        BadQuery: there is no such property, it cannot be sorted by, or there are too many.
     """
+    if len(order) > _MOST_KEYS:
+        raise BadQuery(f"At most {_MOST_KEYS} properties can be sorted by, not {len(order)}.")
     keys = []
     for asked in order:
         scalar, x = _sortable(entity, scope, scope.row, asked.path, asked)

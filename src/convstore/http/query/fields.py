@@ -9,6 +9,8 @@ from convstore.errors import BadQuery
 
 # Deeper than any document; a parser that calls itself must stop somewhere.
 DEEPEST = 16
+# More than any object has properties: each is a column, or a part of every object of a page.
+MOST_FIELDS = 1_000
 
 _BLANK = " \t\r\n"
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
@@ -59,6 +61,13 @@ class _Reader:
     def __init__(self, text: str) -> None:
         self.text = text
         self.at = 0
+        self.found = 0
+
+    def count(self) -> None:
+        """Count what is asked for, a property or a step of its transformation."""
+        self.found += 1
+        if self.found > MOST_FIELDS:
+            raise BadQuery(f"Expected at most {MOST_FIELDS} properties and transformers in fields")
 
     def expected(self, what: str) -> BadQuery:
         found = f"'{self.text[self.at]}'" if self.at < len(self.text) else "the end"
@@ -83,6 +92,7 @@ class _Reader:
                 raise self.expected("',' or closing bracket")
 
     def field(self, depth: int) -> Field:
+        self.count()
         mark = Mark.INCLUDE
         if self.peek() == "*":
             self.at += 1
@@ -119,6 +129,7 @@ class _Reader:
             if (match := _TRANSFORM.match(self.text, self.at)) is None:
                 raise self.expected("transformer")
             self.at = match.end()
+            self.count()
             found.append(Transform(match[1], self.args()))
         return tuple(found)
 

@@ -8,6 +8,10 @@ from msgspec import Struct
 
 from convstore.errors import BadQuery
 
+# What one request may ask for; a statement grows with it, and the time to plan one faster still.
+MOST_FILTERS = 100
+MOST_VALUES = 10_000
+
 
 class Test(Enum):
     """What an operator asks of a value. Those with ``I`` ignore case."""
@@ -83,9 +87,12 @@ def parse_filters(values: Sequence[str]) -> tuple[Filter, ...]:
     """Parse all ``filter`` parameters. One may hold several filters, joined by commas.
 
     Raises:
-        BadQuery: a filter without operator or value, or an operator that there is not.
+        BadQuery: a filter without operator or value, an operator that there is not, or too many filters.
     """
-    return tuple(_parse(text) for value in values for text in _split(value) if text.strip())
+    texts = [text for value in values for text in _split(value) if text.strip()]
+    if len(texts) > MOST_FILTERS:
+        raise BadQuery(f"There are {len(texts)} filters; at most {MOST_FILTERS} are taken at once.")
+    return tuple(_parse(text) for text in texts)
 
 
 def is_equal(asked: Filter) -> bool:
@@ -102,12 +109,14 @@ def parse_list(value: str, operator: str) -> tuple[str, ...]:
     """Parse the value of an ``in`` operator: ``[a,b,c]``.
 
     Raises:
-        BadQuery: no brackets, or nothing between them.
+        BadQuery: no brackets, nothing between them, or too much.
     """
     inner = value.strip()
     items = [item.strip() for item in inner[1:-1].split(",")]
     if not (inner.startswith("[") and inner.endswith("]") and any(items)):
         raise BadQuery(f"Invalid argument `{value}` for {operator} operator.")
+    if len(items) > MOST_VALUES:
+        raise BadQuery(f"The {operator} operator takes at most {MOST_VALUES} values, not {len(items)}.")
     return tuple(item for item in items if item)
 
 

@@ -27,6 +27,12 @@ _COMPARISONS = {
 _LIKE = {Test.CONTAINS: "%{}%", Test.STARTS: "{}%", Test.ENDS: "%{}"}
 _MATCH = {Test.I_EQUAL: "^{}$", Test.I_CONTAINS: "{}", Test.I_STARTS: "^{}", Test.I_ENDS: "{}$"}
 
+# Every character of these, or every word, becomes a piece of a regular expression.
+_LONGEST_PATTERN = 1_000
+_MOST_WORDS = 100
+# Each of these is a range of its own.
+_MOST_DATES = 100
+
 # Rendered to the millisecond, so asked for to the millisecond: what a client reads, it can ask for.
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -63,10 +69,12 @@ def _text(bind: Bind, scalar: Scalar, x: str, asked: Filter) -> str:
         return f"{x} LIKE {bind(_LIKE[wanted].format(patterns.like(asked.value)), 'text')}"
     if wanted in _MATCH:
         wildless = asked.value if wanted is Test.I_EQUAL else asked.value.replace("%", "")
+        if len(wildless) > _LONGEST_PATTERN:
+            raise BadQuery(f"A text to be found in any case has at most {_LONGEST_PATTERN} characters.")
         # (?:) matches everything, as an empty text is contained everywhere; an empty pattern would be no pattern.
         return f"{x} ~ {bind(_MATCH[wanted].format(f'(?:{patterns.ignoring_case(wildless)})'), 'text')}"
     if wanted is Test.TOKENS:
-        found = [f"{x} ~ {bind(patterns.begins_word(token), 'text')}" for token in patterns.tokens(asked.value)]
+        found = [f"{x} ~ {bind(patterns.begins_word(token), 'text')}" for token in _words(asked.value)]
         return f"({' AND '.join(found)})" if found else f"{x} IS NOT NULL"
     values = [_name(scalar, value) for value in parse_list(asked.value, asked.operator.name)]
     return f"{x} = ANY({bind(values, 'text[]')})"
@@ -108,7 +116,12 @@ def _date(bind: Bind, _scalar: Scalar, x: str, asked: Filter) -> str:
         case Test.LESS_OR_EQUAL:
             return f"{x} < {bind(parse_date(asked.value) + _MILLISECOND, 'timestamptz')}"
         case Test.IN:
-            return f"({' OR '.join(within(value) for value in parse_list(asked.value, asked.operator.name))})"
+            values = parse_list(asked.value, asked.operator.name)
+            if len(values) > _MOST_DATES:
+                raise BadQuery(
+                    f"The {asked.operator.name} operator takes at most {_MOST_DATES} dates, not {len(values)}."
+                )
+            return f"({' OR '.join(map(within, values))})"
         case _:
             raise _unsuitable(asked)
 
@@ -137,6 +150,12 @@ def parse_date(value: str) -> datetime:
         return found + _MILLISECOND - _MILLISECOND  # so that the next millisecond is a date too
     except (ValueError, OverflowError):
         raise BadQuery(f"Unable to parse `{value}` as `Date`.") from None
+
+
+def _words(text: str) -> list[str]:
+    if len(text) > _LONGEST_PATTERN or len(found := patterns.tokens(text)) > _MOST_WORDS:
+        raise BadQuery(f"At most {_MOST_WORDS} words are looked for at once, in {_LONGEST_PATTERN} characters.")
+    return found
 
 
 def _name(scalar: Scalar, value: str) -> str:
