@@ -12,6 +12,8 @@ from playwright.sync_api import Locator, Page, expect
 PASSWORD = "district"
 ADMIN = "xE7jOejl9FI"
 MOBILE = "PhzytPW3g2J"
+ROSA = "zWu3VHOAJAz"
+GRACE = "qR8IYiijkML"
 
 MC = "api/messageConversations"
 

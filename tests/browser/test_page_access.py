@@ -113,13 +113,17 @@ def test_a_form_says_what_it_lacks_and_goes_there(opens: Opens) -> None:
 
 def test_the_page_speaks_french_and_remembers_it(opens: Opens) -> None:
     desk = opens("mary", locale="fr-FR", timezone_id="Africa/Abidjan")
-    expect(desk.heading("Réception")).to_be_visible()
+    expect(desk.heading("Boîte de réception")).to_be_visible()
     assert "fr" == desk.page.evaluate("document.documentElement.lang")
     desk.rows.first.click()
     expect(desk.messages.first).to_be_visible()
     at = desk.messages.first.locator("time")
     # As Intl says it: 23 novembre 2026 à 13:45.
     assert " à " in str(at.get_attribute("title"))
+    # Before a question mark is a space at which no line is broken.
+    desk.button("Quitter").click()
+    expect(desk.page.get_by_role("dialog")).to_have_accessible_name("Quitter cette conversation\u202f?")
+    desk.button("Annuler").click()
 
     desk.button("English").click()
     expect(desk.heading("Inbox")).to_be_visible()

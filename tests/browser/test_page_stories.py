@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from desk import ADMIN, MOBILE, Api, Opens
+from desk import ADMIN, MC, MOBILE, ROSA, Api, Opens
 from playwright.sync_api import expect
 
 JEROME = "Jérôme N\u2019Guessan"
@@ -38,7 +38,7 @@ def test_two_people_write_read_and_reply(opens: Opens, api: Api) -> None:
 
     expect(mary.heading("Cold boxes")).to_be_focused()
     expect(mary.status).to_contain_text("Sent")
-    kofi.look_again()
+    # It comes by itself.
     expect(kofi.row("Cold boxes")).to_contain_text("Unread: Mary Wanjiru")
     kofi.open("Cold boxes")
     expect(kofi.messages).to_contain_text(["Have you got two\nfor Friday?"])
@@ -46,7 +46,6 @@ def test_two_people_write_read_and_reply(opens: Opens, api: Api) -> None:
     kofi.reply("Two, yes.")
     expect(kofi.messages).to_have_count(2)
     expect(kofi.field("Your reply")).to_have_value("")
-    mary.look_again()
     expect(mary.messages.nth(1)).to_contain_text("Two, yes.")
     expect(mary.messages.nth(1).get_by_role("heading")).to_have_text("Kofi Mensah")
     assert ["Have you got two\nfor Friday?", "Two, yes."] == api.texts("mary", mary.page.url.rpartition("/")[2])
@@ -78,7 +77,6 @@ def test_a_ticket_from_its_question_to_its_end(opens: Opens, api: Api) -> None:
     asker.button("Send").click()
     expect(asker.heading("Printer")).to_be_visible()
 
-    helper.look_again()
     helper.open("Printer")
     helper.field("Internal: only the help desk sees it").check()
     helper.reply("The old one again.")
@@ -95,7 +93,6 @@ def test_a_ticket_from_its_question_to_its_end(opens: Opens, api: Api) -> None:
     helper.folder("Assigned to me").click()
     expect(helper.row("Printer")).to_be_visible()
 
-    asker.look_again()
     expect(asker.messages).to_have_count(2)
     expect(asker.messages.nth(1)).to_contain_text("A new one comes tomorrow.")
     expect(asker.page.locator(".ticket")).to_have_text("StatusPendingPriorityHighAssigned toRosa Almeida")
@@ -115,6 +112,8 @@ def test_a_ticket_is_given_to_a_colleague_and_taken_back(opens: Opens, api: Api)
     expect(desk.status).to_contain_text(f"Assigned to {JEROME}")
     desk.button("Unassign").click()
     expect(desk.page.get_by_text("Assigned to: Nobody")).to_be_visible()
+    # The button has gone; whoever works by keyboard goes on beside it.
+    expect(desk.button("Assign to me")).to_be_focused()
 
     assert "assignee" not in api("support", "GET", f"api/messageConversations/{uid}?fields=assignee")
 
@@ -130,7 +129,6 @@ def test_files_go_along_and_come_back(opens: Opens, api: Api, tmp_path: Path) ->
     sender.reply("Here they are.")
     expect(sender.messages).to_have_count(2)
 
-    reader.look_again()
     with reader.page.expect_download() as download:
         reader.link("Download cas déclarés.csv").click()
     assert "cas déclarés.csv" == download.value.suggested_filename
@@ -180,6 +178,50 @@ def test_a_long_list_is_shown_in_pages(opens: Opens, api: Api) -> None:
     expect(desk.button("Show more")).to_have_count(0)
     subjects = [text for text in desk.page.locator(".row .subject").all_text_contents() if text.startswith("Long")]
     assert {f"Long list {number}" for number in range(27)} == set(subjects)
+
+
+def test_a_long_conversation_is_loaded_from_its_end(opens: Opens, api: Api) -> None:
+    uid = api.send("admin", MOBILE, subject="Long talk", text="0")
+    for number in range(1, 100):
+        api.reply("admin", uid, f"{number}\nand so on")
+    desk = opens("mobile", f"#/all/{uid}")
+    expect(desk.messages).to_have_count(20)
+    expect(desk.messages.last).to_contain_text("99")
+
+    earlier = desk.button("Show earlier messages (80)")
+    earlier.scroll_into_view_if_needed()
+    first = desk.page.locator("article", has_text="80\nand so on")
+    before = first.bounding_box()
+    # Meanwhile something new comes in, at the other end.
+    api.reply("admin", uid, "100")
+    expect(desk.messages).to_have_count(21)
+    earlier.click()
+    expect(desk.messages).to_have_count(51)
+    after = first.bounding_box()
+    assert before is not None
+    assert after is not None
+    assert abs(before["y"] - after["y"]) <= 1
+
+    desk.button("Show earlier messages (50)").focus()
+    desk.page.keyboard.press("Enter")
+    expect(desk.messages).to_have_count(101)
+    expect(desk.messages.first.get_by_role("heading")).to_be_focused()
+    expect(desk.page.locator("button.more")).to_have_count(0)
+    assert api.texts("mobile", uid) == desk.page.locator("article .text").all_text_contents()
+
+
+def test_a_ticket_of_others_is_neither_unread_nor_ones_own(opens: Opens, api: Api) -> None:
+    uid = api.ticket("mary", "Not for Rosa")
+    api("admin", "DELETE", f"{MC}/{uid}/{ROSA}")
+    desk = opens("support", "#/TICKET")
+
+    expect(desk.row("Not for Rosa")).to_be_visible()
+    expect(desk.row("Not for Rosa")).not_to_contain_text("Unread")
+    desk.open("Not for Rosa")
+    expect(desk.page.get_by_text("You are not in this conversation.")).to_be_visible()
+    expect(desk.button("Mark unread")).to_have_count(0)
+    desk.reply("I can help.")
+    expect(desk.messages).to_have_count(2)
 
 
 def test_marks_follow_up_and_leaving(opens: Opens, api: Api) -> None:
@@ -245,6 +287,9 @@ def test_somebody_new_at_the_same_machine_finds_nothing_of_the_other(opens: Open
     desk = opens("mary", "#/all/write", fresh=True)
     desk.field("Message").fill("Between us.")
     desk.button("Sign out").click()
+    dialog = desk.page.get_by_role("dialog", name="Sign out?")
+    expect(dialog).to_contain_text("not sent will be lost")
+    dialog.get_by_role("button", name="Sign out").click()
     desk.sign_in("grace")
     expect(desk.heading("Inbox")).to_be_visible()
 

@@ -9,6 +9,8 @@ export class Failure extends Error {
     readonly reason: Reason,
     readonly status = 0,
     message = "",
+    /** Seconds after which the server wants to be asked again; 0: it does not say. */
+    readonly after = 0,
   ) {
     super(message);
   }
@@ -75,22 +77,29 @@ export async function call<T>(path: string, options: Options = {}): Promise<Answ
       // 503 means that nothing was done; a lost connection, that nobody knows.
       const again = error.reason === "busy" || (error.reason === "offline" && repeatable && navigator.onLine);
       if (!again) throw error;
-      await wait(error instanceof Busy ? Math.min(error.after || pause, 10) : pause);
+      await wait(Math.min(error.after || pause, 10));
     }
   }
 }
 
-class Busy extends Failure {
-  constructor(
-    readonly after: number,
-    message: string,
-  ) {
-    super("busy", 503, message);
+const usual = (accept: string): Record<string, string> => ({ Accept: accept, "X-Requested-With": "XMLHttpRequest" });
+
+/** Opens an answer that goes on until one of the two ends it; `last` is the id of the last event that was got. */
+export async function open(path: string, last: string, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
+  const headers = usual("text/event-stream");
+  if (last) headers["Last-Event-ID"] = last;
+  try {
+    const response = await fetch(address(path), { headers, signal, cache: "no-store" });
+    if (response.ok && response.body) return response.body;
+    throw failed(response.status, await response.text(), Number(response.headers.get("Retry-After")));
+  } catch (error) {
+    if (error instanceof Failure) throw error;
+    throw new Failure("offline");
   }
 }
 
 async function once<T>(path: string, options: Options): Promise<Answer<T>> {
-  const headers: Record<string, string> = { Accept: "application/json", "X-Requested-With": "XMLHttpRequest" };
+  const headers = usual("application/json");
   if (options.json !== undefined) headers["Content-Type"] = "application/json";
   if (options.text !== undefined) headers["Content-Type"] = "text/plain;charset=UTF-8";
   if (options.key !== undefined) headers["Idempotency-Key"] = `"${options.key}"`;
@@ -135,7 +144,7 @@ function failed(status: number, text: string, after = 0): Failure {
     ended();
     return new Failure("ended", status, message);
   }
-  if (status === 503) return new Busy(after, message);
+  if (status === 503) return new Failure("busy", status, message, after);
   return new Failure(status < 500 && message ? "refused" : "broken", status, message);
 }
 

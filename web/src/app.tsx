@@ -1,11 +1,11 @@
 import { useEffect, useLayoutEffect, useReducer, useRef, useState } from "preact/hooks";
 import { Failure, onEnded } from "./api";
-import { dropAll } from "./drafts";
+import { any as anyDraft, dropAll } from "./drafts";
 import { explain } from "./failing";
 import { press } from "./keys";
 import { signOut, whoAmI, type Me } from "./model";
 import { Folders } from "./parts/folders";
-import { Empty, Icon, Loading, Problem, Words } from "./parts/basics";
+import { Confirm, Empty, Icon, Loading, Problem, Words } from "./parts/basics";
 import { Help } from "./parts/help";
 import { Languages } from "./parts/languages";
 import { List } from "./parts/list";
@@ -17,7 +17,7 @@ import { Said, tell } from "./said";
 import { useInbox } from "./use-inbox";
 import { t, type Word } from "./words";
 
-type Session = { is: "asked" } | { is: "out"; why?: Word } | { is: "in"; me: Me } | { is: "broken"; problem: string };
+type Session = { is: "asked" } | { is: "out"; why?: Word; who?: string } | { is: "in"; me: Me } | { is: "broken"; problem: string };
 
 export function App() {
   const [session, setSession] = useState<Session>({ is: "asked" });
@@ -39,7 +39,7 @@ export function App() {
   }
 
   useEffect(() => {
-    onEnded(() => setSession((now) => (now.is === "in" ? { is: "out", why: "sessionEnded" } : now)));
+    onEnded(() => setSession((now) => (now.is === "in" ? { is: "out", why: "sessionEnded", who: now.me.username } : now)));
     void begin();
   }, []);
 
@@ -57,7 +57,7 @@ export function App() {
           <Problem text={session.problem} again={() => void begin()} />
         </main>
       )}
-      {session.is === "out" && <SignIn why={session.why} onSignedIn={enter} onLanguage={relanguage} />}
+      {session.is === "out" && <SignIn why={session.why} who={session.who} onSignedIn={enter} onLanguage={relanguage} />}
       {session.is === "in" && (
         <Desk
           key={session.me.id}
@@ -111,12 +111,23 @@ function useOnline(): boolean {
   return online;
 }
 
+// Between two words about new messages: where much comes in, one would hear nothing else.
+const QUIET_MS = 10_000;
+
 function Desk({ me, onLanguage, onSignOut }: { me: Me; onLanguage(): void; onSignOut(): Promise<void> }) {
   const route = useRoute();
   const online = useOnline();
-  const inbox = useInbox(me, route, () => tell(t("newMessages")));
+  const inbox = useInbox(me, route, () => {
+    // Once for all that comes together.
+    if (Date.now() - told.current < QUIET_MS) return;
+    told.current = Date.now();
+    tell(t("newMessages"));
+  });
   const [menu, setMenu] = useState(false);
   const [help, setHelp] = useState(false);
+  const [leaving, setLeaving] = useState(false);
+  const burger = useRef<HTMLButtonElement>(null);
+  const told = useRef(0);
   const search = useRef<HTMLInputElement>(null);
   const reply = useRef<HTMLTextAreaElement>(null);
   const detail = route.writing || route.uid !== undefined;
@@ -142,6 +153,12 @@ function Desk({ me, onLanguage, onSignOut }: { me: Me; onLanguage(): void; onSig
     }
   });
 
+  // The focus does not stay in what is hidden.
+  function closeMenu() {
+    setMenu(false);
+    if (burger.current?.offsetParent) burger.current.focus();
+  }
+
   // Before the next key can come.
   useLayoutEffect(() => {
     const step = (by: number) => {
@@ -160,7 +177,7 @@ function Desk({ me, onLanguage, onSignOut }: { me: Me; onLanguage(): void; onSig
         u: () => doing.current?.unread(),
         "?": () => setHelp(true),
         Escape: () => {
-          if (menu) setMenu(false);
+          if (menu) closeMenu();
           else if (detail) location.hash = list;
         },
       });
@@ -180,7 +197,7 @@ function Desk({ me, onLanguage, onSignOut }: { me: Me; onLanguage(): void; onSig
         <span class="unseen">{t("keys")}</span>
       </button>
       <Languages onChange={onLanguage} />
-      <button type="button" class="quiet" onClick={() => void onSignOut()}>
+      <button type="button" class="quiet" onClick={() => (anyDraft(me.id) ? setLeaving(true) : void onSignOut())}>
         {t("signOut")}
       </button>
     </>
@@ -199,7 +216,7 @@ function Desk({ me, onLanguage, onSignOut }: { me: Me; onLanguage(): void; onSig
         {t("skip")}
       </a>
       <header class="top">
-        <button type="button" class="quiet burger" aria-expanded={menu} aria-controls="folders" onClick={() => setMenu(!menu)}>
+        <button ref={burger} type="button" class="quiet burger" aria-expanded={menu} aria-controls="folders" onClick={() => setMenu(!menu)}>
           <Icon name="menu" />
           <span class="unseen">{t("menu")}</span>
         </button>
@@ -210,17 +227,15 @@ function Desk({ me, onLanguage, onSignOut }: { me: Me; onLanguage(): void; onSig
         </a>
         <div class="account wide">{account}</div>
       </header>
-      {(!online || inbox.failing) && (
-        <p class="banner" role="status">
-          {t(online ? "failing" : "offline")}
-        </p>
-      )}
+      <div class="banner" role="status">
+        {(!online || inbox.failing) && <p>{t(online ? "failing" : "offline")}</p>}
+      </div>
       <nav id="folders" class={menu ? "open" : ""} aria-label={t("folders")}>
-        <a class="button main compose" href={write({ ...route, writing: true })} onClick={() => setMenu(false)}>
+        <a class="button main compose" href={write({ ...route, writing: true })} onClick={closeMenu}>
           <Icon name="write" />
           {t("write")}
         </a>
-        <Folders me={me} current={route.folder} counts={inbox.counts} onChosen={() => setMenu(false)} />
+        <Folders me={me} current={route.folder} counts={inbox.counts} onChosen={closeMenu} />
         <div class="account narrow">{account}</div>
       </nav>
       <main>
@@ -243,7 +258,7 @@ function Desk({ me, onLanguage, onSignOut }: { me: Me; onLanguage(): void; onSig
               uid={route.uid}
               subject={subject}
               back={{ href: list, label: t("back", { folder: t(route.folder) }) }}
-              tick={inbox.tick}
+              news={inbox.news}
               reply={reply}
               onChange={(uid, part) => {
                 inbox.change(uid, part);
@@ -260,6 +275,18 @@ function Desk({ me, onLanguage, onSignOut }: { me: Me; onLanguage(): void; onSig
         </div>
       </main>
       {help && <Help onClose={() => setHelp(false)} />}
+      {leaving && (
+        <Confirm
+          title={t("signOutTitle")}
+          text={t("signOutText")}
+          action={t("signOut")}
+          onYes={() => {
+            setLeaving(false);
+            void onSignOut();
+          }}
+          onNo={() => setLeaving(false)}
+        />
+      )}
     </div>
   );
 }

@@ -41,6 +41,16 @@ export function drop(user: string, what: string): void {
   tab.remove(name(user, what));
 }
 
+/** Whether there is anything that was written and not sent. */
+export function any(user: string): boolean {
+  const prefix = name(user, "");
+  return tab.names().some((each) => {
+    if (!each.startsWith(prefix)) return false;
+    const { text, subject, attachments } = load(user, each.slice(prefix.length));
+    return text.trim() !== "" || subject.trim() !== "" || attachments.length > 0;
+  });
+}
+
 /** Whoever signs out leaves nothing behind for the next person at this machine. */
 export function dropAll(user: string): void {
   const prefix = name(user, "");

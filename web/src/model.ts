@@ -36,6 +36,8 @@ export interface Row {
   status: Status;
   priority: Priority;
   assignee?: Person | undefined;
+  /** One has a copy of it: it can be unread, followed up, left. Who works on tickets sees those of others too. */
+  participant: boolean;
 }
 
 export interface File {
@@ -54,7 +56,10 @@ export interface Message {
 }
 
 export interface Conversation extends Row {
+  /** The last ones, as many as are loaded, in the order of sending. */
   messages: Message[];
+  /** How many there are. */
+  total: number;
   /** How many take part. */
   participants: number;
 }
@@ -86,8 +91,15 @@ export interface Wanted {
 
 export const PAGE_SIZE = 25;
 const MC = "messageConversations";
-const ROW = "id,subject,messageType,lastSender[id,displayName],lastMessage,read,followUp,status,priority,assignee[id,displayName]";
-const THREAD = `${ROW},messages[id,created,text,internal,sender[id,displayName],attachments[id,name,contentLength]],userMessages::size~rename(participants)`;
+const ROW =
+  "id,subject,messageType,lastSender[id,displayName],lastMessage,read,followUp,status,priority,assignee[id,displayName],participant";
+
+// A conversation may have thousands of messages: the last ones come first, the others when they are asked for.
+const LATEST = 20;
+const EARLIER = 50;
+const pageOfMessages = (page: number, size: number): string =>
+  `messages~paging(${page};${size})[id,created,text,internal,sender[id,displayName],attachments[id,name,contentLength]]`;
+const THREAD = `${ROW},${pageOfMessages(-1, LATEST)},messages~size~rename(total),userMessages~size~rename(participants)`;
 
 export async function whoAmI(): Promise<Me> {
   const [me, configuration] = await Promise.all([
@@ -109,7 +121,10 @@ export const signOut = (): Promise<Answer<unknown>> => call("auth/logout", { met
 
 export const counts = (etag?: string): Promise<Answer<Counts>> => call(`${MC}/counts`, { etag });
 
-export function list(wanted: Wanted, me: Me, paging: { size: number; cursor: string }, etag?: string): Promise<Answer<Page>> {
+/** What one has no copy of is not unread, though the server cannot say that it was read. */
+const readable = <T extends Row>(row: T): T => (row.participant ? row : { ...row, read: true });
+
+export async function list(wanted: Wanted, me: Me, paging: { size: number; cursor: string }, etag?: string): Promise<Answer<Page>> {
   const filter: string[] = [];
   if (wanted.folder === "followup") filter.push("followUp:eq:true");
   else if (wanted.folder === "mine") filter.push("messageType:eq:TICKET", `assignee.id:eq:${me.id}`);
@@ -118,11 +133,28 @@ export function list(wanted: Wanted, me: Me, paging: { size: number; cursor: str
   if (wanted.status) filter.push(`status:eq:${wanted.status}`);
   const query: Query = { fields: ROW, filter, pageSize: paging.size, cursor: paging.cursor };
   if (wanted.search) query["queryString"] = wanted.search;
-  return call(MC, { query, etag });
+  const answer = await call<Page>(MC, { query, etag });
+  if (answer.status !== 304) answer.body.messageConversations = answer.body.messageConversations.map(readable);
+  return answer;
 }
 
-export const thread = (uid: string, etag?: string): Promise<Answer<Conversation>> =>
-  call(`${MC}/${uid}`, { query: { fields: THREAD }, etag });
+export async function thread(uid: string, etag?: string): Promise<Answer<Conversation>> {
+  const answer = await call<Conversation>(`${MC}/${uid}`, { query: { fields: THREAD }, etag });
+  if (answer.status !== 304) answer.body = readable(answer.body);
+  return answer;
+}
+
+/** Gives some of a conversation's first `number` messages: the last ones of these, in the order of sending. */
+export async function earlier(uid: string, number: number): Promise<Message[]> {
+  // Pages are counted from the first message on: what comes meanwhile moves none of them.
+  const last = Math.ceil(number / EARLIER);
+  const few = number - (last - 1) * EARLIER < EARLIER / 2;
+  const pages = few && last > 1 ? [last - 1, last] : [last];
+  const answers = await Promise.all(
+    pages.map((page) => call<{ messages: Message[] }>(`${MC}/${uid}`, { query: { fields: pageOfMessages(page, EARLIER) } })),
+  );
+  return answers.flatMap((answer) => answer.body.messages).slice(-EARLIER * 2);
+}
 
 export async function participants(uid: string): Promise<Person[]> {
   const answer = await call<{ userMessages: { user: Person }[] }>(`${MC}/${uid}`, {

@@ -1,11 +1,17 @@
-// The list of a folder with its counts, kept fresh: asked for again while the page is looked at, and whenever something
-// was done. What has not changed costs a 304.
+// The list of a folder with its counts, kept fresh: asked for again when the server tells of a change, and whenever
+// something was done; while the server cannot tell, every few seconds. What has not changed costs a 304.
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { Failure } from "./api";
 import { explain } from "./failing";
-import { counts as fetchCounts, list, PAGE_SIZE, type Counts, type Me, type Row, type Wanted } from "./model";
+import { follow, type Changed } from "./live";
+import { counts as fetchCounts, list, PAGE_SIZE, type Counts, type Me, type Row } from "./model";
+import { TICKETY, type Route } from "./route";
 
+// How often to ask while the server cannot tell; beside what it tells, for tickets that one has no copy of; and for the
+// number in the title, while nobody looks.
 const EVERY_MS = 20_000;
+const BESIDE_MS = 60_000;
+const AWAY_MS = 60_000;
 // A list that was scrolled far is refreshed as far as this, in one page.
 const MOST = 200;
 
@@ -20,12 +26,16 @@ export interface Inbox {
   failing: boolean;
   /** Where in the log the list stands (`upTo` of marking all read). */
   upTo: string;
-  /** Goes up whenever something new may have come. */
-  tick: number;
+  /** Another one whenever something new may have come. */
+  news: News | undefined;
   refresh(): Promise<void>;
   loadMore(): Promise<void>;
   /** Shows what was done before the server's own list does. */
   change(uid: string, part: Partial<Row>): void;
+}
+
+export interface News {
+  uids: Changed;
 }
 
 interface Listed {
@@ -35,32 +45,38 @@ interface Listed {
   etag: string | undefined;
 }
 
-export function useInbox(me: Me, wanted: Wanted, onNews: () => void): Inbox {
+export function useInbox(me: Me, wanted: Route, onNews: () => void): Inbox {
   const [listed, setListed] = useState<Listed | undefined>();
   const [counts, setCounts] = useState<Counts | undefined>();
   const [problem, setProblem] = useState("");
   const [failing, setFailing] = useState(false);
   const [loadingMore, setLoadingMore] = useState(false);
-  const [tick, setTick] = useState(0);
+  const [news, setNews] = useState<News | undefined>();
+  const [live, setLive] = useState(false);
+  const turns = useRef({ last: 0, shown: 0 });
   const upTo = useRef("");
   const countsTag = useRef<string | undefined>(undefined);
-  const now = useRef<{ key: string; listed: Listed | undefined; news: () => void }>({ key: "", listed: undefined, news: onNews });
   const key = JSON.stringify([wanted.folder, wanted.search, wanted.unread, wanted.status]);
-  now.current = { key, listed, news: onNews };
+  // Of the conversation that is open, its own view tells.
+  const now = useRef({ key, listed, onNews, open: wanted.uid });
+  now.current = { key, listed, onNews, open: wanted.uid };
 
   /** Fetches what is shown anew; `fresh`: another list, from its beginning. */
   const fetchList = useCallback(
     async (fresh: boolean) => {
       const before = fresh ? undefined : now.current.listed;
       const size = Math.min(Math.max(PAGE_SIZE, before?.rows.length ?? 0), MOST);
+      const turn = ++turns.current.last;
       const answer = await list(wanted, me, { size, cursor: "" }, before?.size === size ? before.etag : undefined);
-      if (now.current.key !== key) return;
+      // What was asked for later may have come before.
+      if (now.current.key !== key || turn < turns.current.shown) return;
+      turns.current.shown = turn;
       upTo.current = answer.header("Convstore-Cursor") ?? upTo.current;
       setProblem("");
       if (answer.status === 304) return;
       const { messageConversations: rows, pager } = answer.body;
       const known = new Map(before?.rows.map((row) => [row.id, row.lastMessage]));
-      if (before && rows.some((row) => !row.read && known.get(row.id) !== row.lastMessage && row.lastSender?.id !== me.id)) now.current.news();
+      if (before && rows.some((row) => !row.read && known.get(row.id) !== row.lastMessage && row.lastSender?.id !== me.id && row.id !== now.current.open)) now.current.onNews();
       // What lies beyond what is refreshed stays as it was.
       const fresher = new Set(rows.map((row) => row.id));
       const rest = size === MOST && before ? before.rows.slice(MOST).filter((row) => !fresher.has(row.id)) : [];
@@ -69,16 +85,20 @@ export function useInbox(me: Me, wanted: Wanted, onNews: () => void): Inbox {
     [key, me],
   );
 
+  const fetchBadge = useCallback(async () => {
+    const answer = await fetchCounts(countsTag.current);
+    if (answer.status === 304) return;
+    countsTag.current = answer.etag;
+    setCounts(answer.body);
+  }, []);
+
+  /** `uids`: what it is about, where that is known. `badge`: the numbers only. */
   const fetchAll = useCallback(
-    async (fresh: boolean) => {
+    async (fresh: boolean, { uids, badge }: { uids?: Changed; badge?: boolean } = {}) => {
       try {
-        const [answer] = await Promise.all([fetchCounts(countsTag.current), fetchList(fresh)]);
-        if (answer.status !== 304) {
-          countsTag.current = answer.etag;
-          setCounts(answer.body);
-        }
+        await Promise.all([fetchBadge(), badge || fetchList(fresh)]);
         setFailing(false);
-        setTick((n) => n + 1);
+        if (!badge) setNews({ uids });
       } catch (error) {
         if (error instanceof Failure && error.reason === "ended") return;
         if (now.current.key !== key) return;
@@ -86,28 +106,55 @@ export function useInbox(me: Me, wanted: Wanted, onNews: () => void): Inbox {
         else setProblem(explain(error));
       }
     },
-    [fetchList],
+    [fetchList, fetchBadge],
   );
+
+  const refresh = useRef(fetchAll);
+  refresh.current = fetchAll;
+  const begun = useRef<Promise<void> | undefined>(undefined);
 
   useEffect(() => {
     setListed(undefined);
     setProblem("");
-    void fetchAll(true);
+    const coming = fetchAll(true);
+    begun.current ??= coming;
   }, [fetchAll]);
 
+  // One stream for all folders. It begins where the first list stands.
+  useEffect(() => {
+    let stop: (() => void) | undefined;
+    let left = false;
+    void begun.current?.then(() => {
+      if (left) return;
+      stop = follow(upTo.current, {
+        changed: (uids) => refresh.current(now.current.listed === undefined, { uids }),
+        live: setLive,
+      });
+    });
+    return () => {
+      left = true;
+      stop?.();
+    };
+  }, []);
+
+  // The stream tells of one's own copies; those who work on tickets see more.
+  const every = !live ? EVERY_MS : me.manager && TICKETY.includes(wanted.folder) ? BESIDE_MS : 0;
   useEffect(() => {
     const look = () => {
-      if (document.visibilityState === "visible" && navigator.onLine) void fetchAll(now.current.listed === undefined);
+      if (document.visibilityState === "visible" && navigator.onLine) void refresh.current(now.current.listed === undefined);
     };
-    const timer = setInterval(look, EVERY_MS);
+    const lookAway = () => {
+      if (document.visibilityState !== "visible" && navigator.onLine) void refresh.current(false, { badge: true });
+    };
+    const timers = [every ? setInterval(look, every) : 0, setInterval(lookAway, AWAY_MS)];
     document.addEventListener("visibilitychange", look);
     window.addEventListener("online", look);
     return () => {
-      clearInterval(timer);
+      timers.forEach(clearInterval);
       document.removeEventListener("visibilitychange", look);
       window.removeEventListener("online", look);
     };
-  }, [fetchAll]);
+  }, [every]);
 
   const loadMore = async () => {
     if (!listed?.cursor || loadingMore) return;
@@ -142,7 +189,7 @@ export function useInbox(me: Me, wanted: Wanted, onNews: () => void): Inbox {
     problem,
     failing,
     upTo: upTo.current,
-    tick,
+    news,
     refresh: () => fetchAll(now.current.listed === undefined),
     loadMore,
     change: (uid, part) =>

@@ -8,7 +8,13 @@ type Counted = Word extends infer W ? (W extends `${infer Stem}_one` ? Stem : ne
 export type Language = "en" | "fr";
 
 const KEPT = "convstore.language";
-const TEXTS: Record<Language, Record<Word, string>> = { en, fr };
+const TEXTS: Record<Language, Record<Word, string>> = { en, fr: spaced(fr) };
+
+/** French sets a space before ; : ! ? and %, and within « », at which no line is broken (a narrow one before ; ! ?). */
+function spaced(texts: Record<Word, string>): Record<Word, string> {
+  const set = (text: string) => text.replace(/ ([;!?])/g, "\u202f$1").replace(/ ([:%»])/g, "\u00a0$1").replace(/« /g, "«\u00a0");
+  return Object.fromEntries(Object.entries(texts).map(([word, text]) => [word, set(text)])) as Record<Word, string>;
+}
 
 const known = (tag: string): tag is Language => tag === "en" || tag === "fr";
 

@@ -97,6 +97,23 @@ export function Dialog(props: { title: string; onClose(): void; children: Compon
   );
 }
 
+/** Asks before something is done that cannot be undone. */
+export function Confirm(props: { title: string; text: string; action: string; onYes(): void; onNo(): void }) {
+  return (
+    <Dialog title={props.title} onClose={props.onNo}>
+      <p>{props.text}</p>
+      <div class="send">
+        <button type="button" class="main" onClick={props.onYes}>
+          {props.action}
+        </button>
+        <button type="button" class="quiet" onClick={props.onNo}>
+          {t("cancel")}
+        </button>
+      </div>
+    </Dialog>
+  );
+}
+
 // Whoever has just opened the page begins at its beginning.
 let untouched = true;
 for (const kind of ["keydown", "pointerdown"]) {

@@ -31,6 +31,17 @@ export function List({ route, inbox, search }: Props) {
     if (rows) announce(inbox.more ? t("shownMore", { n: rows.length }) : count("shown", rows.length));
   }, [rows === undefined, route.folder, route.search, route.unread, route.status]);
 
+  // Whoever came by keyboard goes on at the first of the new ones, as does everybody when the button goes.
+  async function more(byKey: boolean) {
+    const [last] = [...document.querySelectorAll("a.row")].slice(-1);
+    await inbox.loadMore();
+    requestAnimationFrame(() => {
+      const next = last?.parentElement?.nextElementSibling?.querySelector<HTMLElement>("a.row");
+      if (byKey) next?.focus();
+      else if (document.activeElement === document.body) next?.focus({ preventScroll: true });
+    });
+  }
+
   return (
     <section class="list" aria-labelledby="list-title">
       <div class="head">
@@ -73,7 +84,7 @@ export function List({ route, inbox, search }: Props) {
         </ul>
       )}
       {rows && inbox.more && (
-        <button type="button" class="more" aria-disabled={inbox.loadingMore} onClick={() => void inbox.loadMore()}>
+        <button type="button" class="more" aria-disabled={inbox.loadingMore} onClick={(event) => void more(event.detail === 0)}>
           {t(inbox.loadingMore ? "loading" : "more")}
         </button>
       )}
@@ -92,7 +103,7 @@ function Line({ row, route }: { row: Row; route: Route }) {
       aria-current={open ? "true" : undefined}
     >
       <span class="from">
-        {!row.read && <span class="unseen">{t("unread")}: </span>}
+        {!row.read && <span class="unseen">{t("labelled", { label: t("unread"), value: "" })}</span>}
         <Words>{sender}</Words>
       </span>
       <Time at={row.lastMessage} />

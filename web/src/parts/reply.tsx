@@ -19,14 +19,20 @@ export function ReplyForm({ me, thread, field, onSent }: Props) {
   const writing = useDraft(me, thread.id);
   const { draft, change, busy, problem } = writing;
   const [going, setGoing] = useState(0);
-  const [wrong, setWrong] = useState<Word | undefined>();
+  const [tried, setTried] = useState(false);
+  const lacks: Word | undefined = !draft.text.trim() ? "needText" : going ? "needUploads" : undefined;
+  const wrong = tried ? lacks : undefined;
   const internal = me.manager && draft.internal;
 
   async function submit() {
-    const found = !draft.text.trim() ? "needText" : going ? "needUploads" : undefined;
-    setWrong(found);
-    if (found) field.current?.focus();
-    else if (await writing.send(async (letter) => void (await reply(thread.id, letter, internal)))) await onSent();
+    setTried(true);
+    if (lacks) {
+      field.current?.focus();
+      return;
+    }
+    if (!(await writing.send(async (letter) => void (await reply(thread.id, letter, internal))))) return;
+    setTried(false);
+    await onSent();
   }
 
   return (

@@ -10,11 +10,13 @@ import { Languages } from "./languages";
 interface Props {
   /** Why one is here, when it was not by one's own choice. */
   why: Word | undefined;
+  /** Whose session it was, to be entered only once. */
+  who: string | undefined;
   onSignedIn(): Promise<void>;
   onLanguage(): void;
 }
 
-export function SignIn({ why, onSignedIn, onLanguage }: Props) {
+export function SignIn({ why, who, onSignedIn, onLanguage }: Props) {
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState("");
   const [missing, setMissing] = useState<"username" | "password" | undefined>();
@@ -73,6 +75,7 @@ export function SignIn({ why, onSignedIn, onLanguage }: Props) {
               name="username"
               type="text"
               autocomplete="username"
+              defaultValue={who}
               autocapitalize="none"
               spellcheck={false}
               required

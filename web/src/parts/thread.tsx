@@ -4,15 +4,13 @@ import { address, Failure } from "../api";
 import { explain } from "../failing";
 import { followUp, leave, markUnread, type Conversation, type File, type Me, type Message } from "../model";
 import { announce, tell } from "../said";
-import { useThread } from "../use-thread";
+import type { News } from "../use-inbox";
+import { useThread, type Opened } from "../use-thread";
 import { count, size, t } from "../words";
-import { Dialog, Icon, Loading, Problem, Time, useFocusOn, Words } from "./basics";
+import { Confirm, Icon, Loading, Problem, Time, useFocusOn, Words } from "./basics";
 import { People } from "./people";
 import { ReplyForm } from "./reply";
 import { Ticket } from "./ticket";
-
-// Of a long conversation so many messages are shown at first.
-const LATEST = 20;
 
 interface Props {
   me: Me;
@@ -20,7 +18,7 @@ interface Props {
   /** When the list knows it. */
   subject: string | undefined;
   back: { href: string; label: string };
-  tick: number;
+  news: News | undefined;
   reply: RefObject<HTMLTextAreaElement | null>;
   /** Something of it was changed: `part` shows at once, the list is asked for anew. */
   onChange(uid: string, part: Partial<Conversation>): void;
@@ -35,10 +33,10 @@ export interface Doing {
 
 export const doing: { current: Doing | undefined } = { current: undefined };
 
-export function Thread({ me, uid, subject, back, tick, reply, onChange, onLeft }: Props) {
-  const { thread, problem, reload, change } = useThread({
+export function Thread({ me, uid, subject, back, news, reply, onChange, onLeft }: Props) {
+  const { thread, problem, reload, change, loadEarlier } = useThread({
     uid,
-    tick,
+    news,
     onRead: (read) => onChange(read, { read: true }),
     onNews: () => announce(t("newMessage")),
   });
@@ -63,8 +61,8 @@ export function Thread({ me, uid, subject, back, tick, reply, onChange, onLeft }
   }
 
   const follow = () =>
-    thread && void act({ followUp: !thread.followUp }, t(thread.followUp ? "unfollowed" : "followed"), () => followUp(uid, !thread.followUp));
-  const unread = () => thread && void act({ read: false }, t("markedUnread"), () => markUnread(uid));
+    thread?.participant && void act({ followUp: !thread.followUp }, t(thread.followUp ? "unfollowed" : "followed"), () => followUp(uid, !thread.followUp));
+  const unread = () => thread?.participant && void act({ read: false }, t("markedUnread"), () => markUnread(uid));
   // Before the next key can come.
   useLayoutEffect(() => {
     doing.current = { follow, unread };
@@ -72,6 +70,17 @@ export function Thread({ me, uid, subject, back, tick, reply, onChange, onLeft }
       doing.current = undefined;
     };
   });
+
+  async function go() {
+    setLeaving(false);
+    try {
+      const was = await leave(uid, me.id);
+      tell(t(was ? "left" : "notIn"));
+      if (was) onLeft();
+    } catch (error) {
+      tell(explain(error));
+    }
+  }
 
   return (
     <section class="thread" ref={section} aria-labelledby="thread-title" tabIndex={-1}>
@@ -81,28 +90,32 @@ export function Thread({ me, uid, subject, back, tick, reply, onChange, onLeft }
           <span class="unseen">{back.label}</span>
         </a>
         <h2 id="thread-title" ref={heading} tabIndex={-1} dir="auto">
-          {thread?.subject ?? subject ?? t("loading")}
+          {thread?.subject ?? subject ?? t(problem ? "conversation" : "loading")}
         </h2>
       </div>
       {problem && <Problem text={problem} again={() => void reload()} />}
       {!thread && !problem && <Loading lines={3} />}
       {thread && (
         <>
-          <div class="actions" role="group" aria-label={t("actions")}>
-            <button type="button" class="quiet small" aria-pressed={thread.followUp} onClick={follow}>
-              <Icon name="followup" />
-              {t("follow")}
-            </button>
-            <button type="button" class="quiet small" onClick={unread}>
-              {t("markUnread")}
-            </button>
-            <button type="button" class="quiet small" onClick={() => setLeaving(true)}>
-              {t("leave")}
-            </button>
-          </div>
+          {thread.participant ? (
+            <div class="actions" role="group" aria-label={t("actions")}>
+              <button type="button" class="quiet small" aria-pressed={thread.followUp} onClick={follow}>
+                <Icon name="followup" />
+                {t("follow")}
+              </button>
+              <button type="button" class="quiet small" onClick={unread}>
+                {t("markUnread")}
+              </button>
+              <button type="button" class="quiet small" onClick={() => setLeaving(true)}>
+                {t("leave")}
+              </button>
+            </div>
+          ) : (
+            <p class="hint">{t("notIn")}</p>
+          )}
           <Ticket me={me} thread={thread} act={act} />
           <People me={me} thread={thread} onAdded={reload} />
-          <Messages me={me} thread={thread} key={uid} />
+          <Messages me={me} thread={thread} loadEarlier={loadEarlier} key={uid} />
           <ReplyForm
             me={me}
             thread={thread}
@@ -118,51 +131,62 @@ export function Thread({ me, uid, subject, back, tick, reply, onChange, onLeft }
         </>
       )}
       {leaving && (
-        <Dialog title={t("leaveTitle")} onClose={() => setLeaving(false)}>
-          <p>{t("leaveText")}</p>
-          <div class="send">
-            <button
-              type="button"
-              class="main"
-              onClick={async () => {
-                setLeaving(false);
-                try {
-                  const was = await leave(uid, me.id);
-                  tell(t(was ? "left" : "notIn"));
-                  if (was) onLeft();
-                } catch (error) {
-                  tell(explain(error));
-                }
-              }}
-            >
-              {t("leave")}
-            </button>
-            <button type="button" class="quiet" onClick={() => setLeaving(false)}>
-              {t("cancel")}
-            </button>
-          </div>
-        </Dialog>
+        <Confirm title={t("leaveTitle")} text={t("leaveText")} action={t("leave")} onYes={() => void go()} onNo={() => setLeaving(false)} />
       )}
     </section>
   );
 }
 
-function Messages({ me, thread }: { me: Me; thread: Conversation }) {
-  const [all, setAll] = useState(false);
+function Messages({ me, thread, loadEarlier }: { me: Me; thread: Conversation; loadEarlier: Opened["loadEarlier"] }) {
   const list = useRef<HTMLDivElement>(null);
-  const hidden = all ? 0 : Math.max(0, thread.messages.length - LATEST);
+  const more = useRef<HTMLButtonElement>(null);
+  const [loading, setLoading] = useState(false);
+  // What was the first message, where it stood, and whether the focus is to go to what comes before it.
+  const before = useRef<{ first: Element; top: number; focus: boolean } | undefined>(undefined);
+  const hidden = thread.total - thread.messages.length;
+  const first = thread.messages[0]?.id;
+
   // One begins to read at what is newest.
   useEffect(() => {
     if (thread.messages.length > 4) list.current?.querySelector("article:last-of-type")?.scrollIntoView({ block: "nearest" });
   }, []);
+
+  // What one reads stays where it is; whoever came by keyboard goes on at the first of those that were before it.
+  useLayoutEffect(() => {
+    const was = before.current;
+    before.current = undefined;
+    if (!was?.first.isConnected) return;
+    const pane = list.current?.closest(".pane");
+    if (pane) pane.scrollTop += was.first.getBoundingClientRect().top - was.top;
+    if (was.focus || !more.current) list.current?.querySelector<HTMLElement>("article h3")?.focus({ preventScroll: !was.focus });
+  }, [first]);
+
+  async function show(byKey: boolean) {
+    if (loading) return;
+    setLoading(true);
+    try {
+      const top = list.current?.querySelector("article");
+      // Where it stands is looked at as late as can be: one may scroll meanwhile.
+      const number = await loadEarlier(() => {
+        if (top) before.current = { first: top, top: top.getBoundingClientRect().top, focus: byKey };
+      });
+      announce(count("earlierShown", number));
+    } catch (error) {
+      if (!(error instanceof Failure && error.reason === "ended")) tell(explain(error));
+    } finally {
+      setLoading(false);
+    }
+  }
+
   return (
     <div class="messages" ref={list} role="group" aria-label={t("messages")}>
       {hidden > 0 && (
-        <button type="button" class="more" onClick={() => setAll(true)}>
-          {count("earlier", hidden)}
+        // A click of the keyboard has no place.
+        <button ref={more} type="button" class="more" aria-disabled={loading} onClick={(event) => void show(event.detail === 0)}>
+          {loading ? t("loading") : count("earlier", hidden)}
         </button>
       )}
-      {thread.messages.slice(hidden).map((message) => (
+      {thread.messages.map((message) => (
         <Said key={message.id} me={me} message={message} thread={thread} />
       ))}
     </div>
@@ -175,7 +199,7 @@ function Said({ me, message, thread }: { me: Me; message: Message; thread: Conve
   return (
     <article class={`message${own ? " own" : ""}${message.internal ? " internal" : ""}`} aria-labelledby={`by-${message.id}`}>
       <header>
-        <h3 id={`by-${message.id}`}>
+        <h3 id={`by-${message.id}`} tabIndex={-1}>
           <Words>{name}</Words>
           {own && <span class="hint"> ({t("you")})</span>}
         </h3>

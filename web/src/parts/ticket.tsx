@@ -11,6 +11,7 @@ import {
   type Conversation,
   type Me,
   type Person,
+  type Priority,
 } from "../model";
 import { t, type Word } from "../words";
 import { Words } from "./basics";
@@ -34,7 +35,7 @@ export function Ticket({ me, thread, act }: Props) {
           <span class={`mark ${status.toLowerCase()}`}>{t(status)}</span>
         </dd>
         <dt>{t("priority")}</dt>
-        <dd>{t(priority)}</dd>
+        <dd>{t(named(priority))}</dd>
         {assignee && (
           <>
             <dt>{t("assignee")}</dt>
@@ -64,11 +65,13 @@ export function Ticket({ me, thread, act }: Props) {
         label="priority"
         values={PRIORITIES}
         value={priority}
-        onChange={(value) => act({ priority: value }, t("prioritySet", { value: t(value) }), () => setPriority(id, value))}
+        name={named}
+        onChange={(value) => act({ priority: value }, t("prioritySet", { value: t(named(value)) }), () => setPriority(id, value))}
       />
       <div class="assignee">
         <span>
-          {t("assignee")}: <strong>{assignee ? <Words>{assignee.displayName}</Words> : t("nobody")}</strong>
+          {t("labelled", { label: t("assignee"), value: "" })}
+          <strong>{assignee ? <Words>{assignee.displayName}</Words> : t("nobody")}</strong>
         </span>
         {assignee?.id !== me.id && (
           <button type="button" class="link" onClick={() => void give(me)}>
@@ -93,8 +96,11 @@ export function Ticket({ me, thread, act }: Props) {
   );
 }
 
-function Choice<T extends Word>(props: { label: Word; values: readonly T[]; value: T; onChange(value: T): Promise<void> }) {
-  const { label, values, value, onChange } = props;
+/** No priority and no status are different words in some languages. */
+const named = (priority: Priority): Word => (priority === "NONE" ? "noPriority" : priority);
+
+function Choice<T extends Word>(props: { label: Word; values: readonly T[]; value: T; name?: (value: T) => Word; onChange(value: T): Promise<void> }) {
+  const { label, values, value, name = (each) => each, onChange } = props;
   const id = useId();
   return (
     <div class="choice">
@@ -109,7 +115,7 @@ function Choice<T extends Word>(props: { label: Word; values: readonly T[]; valu
       >
         {values.map((each) => (
           <option key={each} value={each}>
-            {t(each)}
+            {t(name(each))}
           </option>
         ))}
       </select>

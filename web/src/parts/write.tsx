@@ -3,10 +3,11 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { call } from "../api";
 import { askHelpDesk, findRecipients, send, type Me, type Person } from "../model";
 import { tell } from "../said";
+import { EMPTY, type Draft } from "../drafts";
 import { useDraft } from "../use-draft";
 import { t, type Word } from "../words";
 import { Attachments } from "./attach";
-import { Icon, Problem, useFocusOn } from "./basics";
+import { Confirm, Icon, Problem, useFocusOn } from "./basics";
 import { Several } from "./combobox";
 
 interface Props {
@@ -20,11 +21,23 @@ interface Props {
 
 type Wrong = Partial<Record<"to" | "subject" | "text" | "files", Word>>;
 
+/** What is missing yet; told once one has tried to send, and for as long as it is. */
+function lacking(draft: Draft, going: number): Wrong {
+  const found: Wrong = {};
+  if (!draft.toHelpDesk && !draft.to.length) found.to = "needTo";
+  if (!draft.subject.trim()) found.subject = "needSubject";
+  if (!draft.text.trim()) found.text = "needText";
+  if (going && !draft.toHelpDesk) found.files = "needUploads";
+  return found;
+}
+
 export function Write({ me, to, back, onSent, onDiscard }: Props) {
   const writing = useDraft(me, "new");
   const { draft, change, busy, problem } = writing;
   const [going, setGoing] = useState(0);
-  const [wrong, setWrong] = useState<Wrong>({});
+  const [tried, setTried] = useState(false);
+  const [discarding, setDiscarding] = useState(false);
+  const wrong = tried ? lacking(draft, going) : {};
   const heading = useRef<HTMLHeadingElement>(null);
   const form = useRef<HTMLFormElement>(null);
   useFocusOn(heading, "write");
@@ -40,14 +53,16 @@ export function Write({ me, to, back, onSent, onDiscard }: Props) {
     );
   }, [to]);
 
+  function discard() {
+    setDiscarding(false);
+    writing.discard();
+    tell(t("discarded"));
+    onDiscard();
+  }
+
   async function submit() {
-    const found: Wrong = {};
-    if (!draft.toHelpDesk && !draft.to.length) found.to = "needTo";
-    if (!draft.subject.trim()) found.subject = "needSubject";
-    if (!draft.text.trim()) found.text = "needText";
-    if (going && !draft.toHelpDesk) found.files = "needUploads";
-    setWrong(found);
-    if (Object.keys(found).length) {
+    setTried(true);
+    if (Object.keys(lacking(draft, going)).length) {
       // Once the fields say so.
       requestAnimationFrame(() => form.current?.querySelector<HTMLElement>("[aria-invalid=true]")?.focus());
       return;
@@ -57,7 +72,9 @@ export function Write({ me, to, back, onSent, onDiscard }: Props) {
       const subject = draft.subject.trim();
       uid = draft.toHelpDesk ? await askHelpDesk(subject, letter) : await send(subject, draft.to, letter);
     });
-    if (sent) onSent(uid, draft.toHelpDesk ? "TICKET" : "PRIVATE");
+    if (!sent) return;
+    setTried(false);
+    onSent(uid, draft.toHelpDesk ? "TICKET" : "PRIVATE");
   }
 
   return (
@@ -146,7 +163,7 @@ export function Write({ me, to, back, onSent, onDiscard }: Props) {
             onGoing={setGoing}
           />
         )}
-        {wrong.files && going > 0 && (
+        {wrong.files && (
           <p class="wrong" role="alert">
             {t(wrong.files)}
           </p>
@@ -159,16 +176,21 @@ export function Write({ me, to, back, onSent, onDiscard }: Props) {
           <button
             type="button"
             class="quiet"
-            onClick={() => {
-              writing.discard();
-              tell(t("discarded"));
-              onDiscard();
-            }}
+            onClick={() => (JSON.stringify(draft) === JSON.stringify(EMPTY) ? discard() : setDiscarding(true))}
           >
             {t("discard")}
           </button>
         </div>
       </form>
+      {discarding && (
+        <Confirm
+          title={t("discardTitle")}
+          text={t("discardText")}
+          action={t("discard")}
+          onYes={discard}
+          onNo={() => setDiscarding(false)}
+        />
+      )}
     </section>
   );
 }
