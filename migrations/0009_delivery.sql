@@ -30,11 +30,12 @@ CREATE TABLE delivery_checkpoint (
 );
 
 -- A row is one message to one person by one channel. Neither text nor address: both are read when it is sent.
--- version: the message's place in its conversation's stream.
+-- version: the message's place in its conversation's stream. internal: the message exists for ticket managers only.
 -- state: waiting (until due), sending; sent, skipped, failed, expired, uncertain, bounced. docs/delivery.md says of each.
 -- reason: of the last attempt or the final state, in our words or an SMTP or HTTP code; never an answer's text.
 -- since: when it was first to be sent, or when somebody asked for it anew: it is not tried for ever.
--- epoch: of the leader that is sending it. repeated: its sender died at it once, and it was sent again.
+-- epoch: of the leader that is sending it. repeated: its sender died at it once, or it broke off when it was handed over:
+-- it is sent again, and not a third time.
 CREATE TABLE delivery (
     partition       int         NOT NULL,
     conversation_id text        NOT NULL,
@@ -43,6 +44,7 @@ CREATE TABLE delivery (
     version         int         NOT NULL,
     message_id      text        NOT NULL,
     forced          boolean     NOT NULL DEFAULT false,
+    internal        boolean     NOT NULL DEFAULT false,
     state           text        NOT NULL DEFAULT 'waiting',
     reason          text        NULL,
     attempts        int         NOT NULL DEFAULT 0,

@@ -145,6 +145,10 @@ class DeliverySettings(WhereFiles):
     """Address that answers are sent to, such as reply@example.org: it gets reply+…@example.org; none: no answers."""
     mail_listen: Annotated[str, _setting("mail_listen", "Delivery")] = ""
     """Where a mail server hands answers in, such as smtp://127.0.0.1:8025 or lmtp://127.0.0.1:8024; none: nowhere."""
+    mail_listen_certificate: Annotated[Path | None, _setting("mail_listen_certificate", "Delivery")] = None
+    """File with a certificate (PEM): mails are then handed in over TLS only, after STARTTLS; none: in the clear."""
+    mail_listen_key: Annotated[Path | None, _setting("mail_listen_key", "Delivery")] = None
+    """File with its private key, unless that is in the same file."""
     mail_reply_days: Annotated[int, _setting("mail_reply_days", "Delivery")] = 90
     """How many days a mail can be answered by mail."""
     mail_key: Annotated[int, _setting("mail_key", "Delivery")] = 0
@@ -202,7 +206,10 @@ class DeliverySettings(WhereFiles):
             "data_dir": str(self.folder),
             "dsn": without_password(self.dsn or ""),
             "attachments": without_secrets(self.attachments) or str(self.attachments_folder),
-            "mail_ca": str(self.mail_ca or ""),
+            **{
+                name: str(getattr(self, name) or "")
+                for name in ("mail_ca", "mail_listen_certificate", "mail_listen_key")
+            },
             # Gateways take their keys in any of these.
             **{
                 name: "***"

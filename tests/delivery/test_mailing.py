@@ -50,7 +50,7 @@ async def test_a_mail_server_that_is_down_for_a_while_is_waited_for(room: Proces
     await room.send(*staff)
 
     async def troubled() -> bool:
-        return await room.pool.fetchval("SELECT trouble FROM delivery_leader") == "no connection"
+        return await room.pool.fetchval("SELECT trouble FROM delivery_leader") == "connection refused"
 
     await eventually(troubled)
     assert {"waiting": 5} == await room.states()

@@ -53,8 +53,8 @@ async def test_mails_go_over_tls_with_a_login(
 @pytest.mark.parametrize(
     ("more", "trouble"),
     [
-        ({"mail_password": "wrong"}, "login refused, 535"),
-        ({"mail_ca": None}, "TLS failed"),
+        ({"mail_password": "wrong"}, "login refused, 535 5.7.8"),
+        ({"mail_ca": None}, "TLS failed: self-signed certificate"),
         ({"mail_security": "none", "mail_username": "", "mail_password": ""}, "sender refused, 530"),
     ],
 )

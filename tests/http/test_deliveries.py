@@ -90,7 +90,7 @@ async def test_a_look_at_the_link_turns_nothing_off_and_asks_in_the_persons_lang
     page = answer.body.decode()
     assert 200 == answer.status
     assert '<html lang="fr">' in page
-    assert '<form method="post"><button>Ne plus recevoir de courriels</button></form>' in page
+    assert '<form method="post"><button>Ne plus recevoir ces courriels</button></form>' in page
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
     assert "no-referrer" == answer.headers["Referrer-Policy"]
     assert await _wants(client)

@@ -47,9 +47,9 @@ class Kind(StrEnum):
     OTHER = "clerk"  # a participant as well, on whose behalf everybody tries to act
     MANAGER = "support"  # of tickets; has no copy of this one
     SUPERUSER = "admin"  # has no copy either
-    DELETER = "importer"  # a participant who may delete
-    OUTSIDER = "outsider"  # may delete too, but is no participant
-    ROBOT = "robot"  # may send in a system's name
+    DELETER = "importer"  # a participant who may delete, and see what became of mails
+    OUTSIDER = "outsider"  # may do both, but is no participant
+    ROBOT = "robot"  # may send in a system's name, and have events pushed
 
 
 PARTICIPANTS = {Kind.PARTICIPANT, Kind.OTHER, Kind.DELETER}
@@ -81,6 +81,7 @@ def internally(kind: Kind, message_type: MessageType, ok: int) -> int:
 
 
 superusers = only(Kind.SUPERUSER)
+pushers = only(Kind.SUPERUSER, Kind.ROBOT)
 for_the_other = only(Kind.SUPERUSER, Kind.OTHER)
 deleters = only(Kind.SUPERUSER, Kind.DELETER)
 systems = only(Kind.SUPERUSER, Kind.ROBOT)
@@ -176,14 +177,20 @@ ROWS = (
             ("GET", "/deadLetters", None),
             ("POST", "/deadLetters/redeliver", {}),
             ("POST", "/deadLetters/discard", {}),
-            ("PUT", "/webhook", {"url": "https://example.org/"}),
             ("GET", "/webhook", None),
             ("DELETE", "/webhook", None),
-            ("POST", "/webhook/test", None),
             ("POST", "/webhook/pause", None),
-            ("POST", "/webhook/resume", None),
-            ("POST", "/webhook/secrets", None),
             ("DELETE", "/webhook/secrets", None),
+        )
+    ),
+    # Whoever has the server call others needs an authority for it.
+    *(
+        Row(method, f"subscriptions/{{name}}/webhook{path}", pushers, 404, fill={"name": "none"}, body=body)
+        for method, path, body in (
+            ("PUT", "", {"url": "https://example.org/"}),
+            ("POST", "/test", None),
+            ("POST", "/resume", None),
+            ("POST", "/secrets", None),
         )
     ),
     # Sending.
@@ -266,7 +273,7 @@ ROWS = (
     Row("GET", "userLookup", anybody, query="?query=mo"),
     Row("GET", "userLookup/feedbackRecipients", anybody, query="?query=he"),
     Row("GET", "userLookup/{id}", anybody, fill={"id": MOBILE}),
-    Row("GET", "messageConversations/{uid}/deliveries", superusers),
+    Row("GET", "messageConversations/{uid}/deliveries", deleters),
     Row("GET", "users", superusers),
     Row("GET", "users/{id}", anybody, fill={"id": "{me}"}),
     Row("GET", "users/{id}", only(Kind.SUPERUSER, Kind.OTHER), fill={"id": CLERK}),
@@ -338,7 +345,7 @@ class Stage:
 
 @pytest.fixture(params=[MessageType.PRIVATE, MessageType.TICKET])
 async def stage(client: Client, tmp_path: Path, password_hash: str, request: pytest.FixtureRequest) -> Stage:
-    delete, send = ["F_METADATA_IMPORT"], ["F_SEND_SYSTEM_MESSAGE"]
+    delete, send = ["F_METADATA_IMPORT", "F_DELIVERIES"], ["F_SEND_SYSTEM_MESSAGE", "F_WEBHOOKS"]
     uids = await add_accounts(client, tmp_path, password_hash, stranger=[], removed=[], outsider=delete, robot=send)
     return Stage(client, uids, request.param)
 

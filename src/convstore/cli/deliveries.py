@@ -1,17 +1,19 @@
 """``convstore deliveries`` and ``convstore delivery``: what became of mails and SMS, and whether they arrive at all."""
 
 import secrets
+import sys
 from contextlib import AsyncExitStack
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
 
 import cyclopts
 import msgspec
-from cyclopts import Parameter
-from rich.console import Console
-from rich.table import Table
+from cyclopts import Parameter, validators
 
 from convstore.cli.connection import opened
+from convstore.cli.looking import conversation_named
 from convstore.cli.loop import run
+from convstore.cli.tables import print_lines, print_table
 from convstore.config import DeliverySettings, Where
 from convstore.delivery import plan
 from convstore.delivery.outbox import Entry, listed, resume, retry
@@ -23,8 +25,29 @@ from convstore.errors import ConfigError, DeliveryFailed
 app = cyclopts.App(name="deliveries", help="What became of messages sent by e-mail and SMS.")
 one = cyclopts.App(name="delivery", help="Try whether e-mail and SMS work.")
 
+ChannelName = Literal["email", "sms"]
+
 _COLUMNS: Final = ("changed", "channel", "state", "reason", "attempts", "conversation", "message", "user")
 _TEST: Final = "SMS from convstore arrive here."
+# What to look at, by how the reason of a failure begins.
+_HINTS: Final = {
+    "unknown host": "Is the name of the server right?",
+    "connection refused": "Nothing listens there: are host and port right, and does a firewall let them through?",
+    "no answer": "Does a firewall stand between? Port 465 wants --mail-security tls, port 587 starttls.",
+    "STARTTLS not offered": "The password and the mails would go in the clear. Port 465 wants --mail-security tls; "
+    "--mail-security none is for a server on this machine.",
+    "TLS failed: wrong version number": "It does not speak TLS from the start: try --mail-security starttls.",
+    "TLS failed": "--mail-ca names a file with the certificates to trust; --mail-server must be the name in the "
+    "server's certificate.",
+    "login refused": "See --mail-username and --mail-password, or the keys in --sms-gateway and --sms-headers.",
+    "no login offered": "Leave --mail-username and --mail-password away, or see --mail-security.",
+    "sender refused": "It takes no mails from --mail-from, or wants a login or TLS.",
+    "turned away": "It does not talk to this machine: does it allow it to send mails?",
+    "not a mail server": "Something else listens there: is the port right?",
+    "invalid address": "An address is of the form name@example.org.",
+    "invalid number": "A number has the country's code: +255700000001.",
+    "550 5.7": "Is this machine allowed to send mails to others by it?",
+}
 
 
 @app.command(name="list")
@@ -33,8 +56,8 @@ def list_(
     where: Where = Where(),  # noqa: B008 - frozen
     conversation: str | None = None,
     state: Annotated[tuple[State, ...], Parameter(negative=())] = (),
-    channel: str | None = None,
-    limit: int = 100,
+    channel: ChannelName | None = None,
+    limit: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 100,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
     """List what became of mails and SMS, those that changed last first; without --state, of those that never arrived.
@@ -56,23 +79,15 @@ def list_(
 
     async def work() -> list[Entry]:
         async with opened(where.dsn, where.data_dir) as pool:
-            return await listed(pool, conversation=conversation, states=wanted, channel=_known(channel), limit=limit)
+            return await listed(pool, conversation=_uid(conversation), states=wanted, channel=channel, limit=limit)
 
     found = run(work())
     if json:
-        for entry in found:
-            print(msgspec.json.encode(entry).decode())  # noqa: T201
-        return
-    rows = [_row(entry) for entry in found]
-    console = Console(highlight=False, soft_wrap=True)
-    if console.is_terminal:
-        table = Table(*_COLUMNS, box=None, pad_edge=False, header_style="bold")
-        for row in rows:
-            table.add_row(*row)
-        console.print(table)
+        print_lines(msgspec.json.encode(entry).decode() for entry in found)
     else:
-        for row in rows:
-            print("\t".join(row))  # noqa: T201
+        print_table(_COLUMNS, [_row(entry) for entry in found])
+        if not found:
+            print(f"none that is {' or '.join(wanted)}", file=sys.stderr)  # noqa: T201
 
 
 @app.command(name="retry")
@@ -81,7 +96,7 @@ def retry_(
     where: Where = Where(),  # noqa: B008 - frozen
     conversation: str | None = None,
     user: str | None = None,
-    channel: str | None = None,
+    channel: ChannelName | None = None,
     everything: Annotated[bool, Parameter(name="--all", negative=())] = False,
 ) -> None:
     """Send again what never arrived: failed, expired, uncertain, bounced. A running server begins within a second.
@@ -102,7 +117,7 @@ def retry_(
 
     async def work() -> int:
         async with opened(where.dsn, where.data_dir) as pool:
-            return await retry(pool, conversation=conversation, user=user, channel=_known(channel))
+            return await retry(pool, conversation=_uid(conversation), user=_uid(user, "person"), channel=channel)
 
     print(f"{run(work())} to be sent again")  # noqa: T201
 
@@ -155,6 +170,7 @@ def try_out(
                 if channel is None:
                     raise ConfigError("There is no mail server: set --mail-server and --mail-from.")
                 stack.push_async_callback(channel.rest)
+                _tell(f"asking {settings.mail_server}, security {settings.mail_security}")
                 await channel.send_test(email)
                 print("the mail server took the mail")  # noqa: T201
             if sms is not None:
@@ -162,19 +178,30 @@ def try_out(
                 if gateway is None:
                     raise ConfigError("There is no gateway: set --sms-gateway.")
                 stack.push_async_callback(gateway.rest)
+                # Not the address: keys stand in it.
+                _tell(f"asking {urlsplit(settings.sms_gateway).hostname}")
                 await gateway.ask(number_of(sms), _TEST, f"test-{secrets.token_hex(8)}")
                 print("the gateway took the SMS")  # noqa: T201
 
     try:
         run(work())
     except NotSent as why:
-        raise DeliveryFailed(f"It was not sent: {why.reason}.") from why
+        raise DeliveryFailed(f"It was not sent: {why.reason}.{_hint(why.reason)}") from why
 
 
-def _known(channel: str | None) -> str | None:
-    if channel is not None and channel not in plan.CHANNELS:
-        raise ConfigError(f"channel {channel!r}: there are {' and '.join(plan.CHANNELS)}.")
-    return channel
+def _tell(text: str) -> None:
+    """Say on a terminal what is waited for."""
+    if sys.stderr.isatty():
+        print(f"{text} …", file=sys.stderr)  # noqa: T201
+
+
+def _uid(text: str | None, what: str = "conversation") -> str | None:
+    return None if text is None else conversation_named(text, what)
+
+
+def _hint(reason: str) -> str:
+    """Say where to look for what is wrong with the settings."""
+    return next((f" {hint}" for start, hint in _HINTS.items() if reason.startswith(start)), "")
 
 
 def _row(entry: Entry) -> tuple[str, ...]:

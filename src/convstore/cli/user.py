@@ -44,8 +44,8 @@ def add(
     name
         The name to log in with; upper and lower case are the same.
     authority
-        What the account may do beyond writing and reading its own messages, such as ALL (everything) or
-        F_SEND_SYSTEM_MESSAGE; may be given several times.
+        What the account may do beyond writing and reading its own messages, such as ALL (everything),
+        F_SEND_SYSTEM_MESSAGE, F_DELIVERIES or F_WEBHOOKS; may be given several times.
     group
         A group to be in, by uid, code or name; may be given several times.
     unit

@@ -14,6 +14,7 @@ from convstore.config import DeliverySettings
 from convstore.database import Pool
 from convstore.delivery.inbound import Answer, Outcome, answer, bounce_status, is_automatic, is_from, parse
 from convstore.delivery.leader import sql
+from convstore.delivery.plan import reply_address
 from convstore.delivery.signed import Purpose, Signer, Token
 from convstore.delivery.unquote import unquoted
 from convstore.directory import Directory, Person
@@ -67,7 +68,7 @@ class Answering:
         self._files = files
         self._signer = Signer(store.secret, settings.mail_key)
         self._valid = timedelta(days=settings.mail_reply_days)
-        local, _, self._domain = settings.mail_reply_address.lower().rpartition("@")
+        local, _, self._domain = reply_address(settings).lower().rpartition("@")
         self._prefix = f"{local}+"
         self._longest_text = longest_text
 
@@ -106,7 +107,7 @@ class Answering:
             raise Verdict(Outcome.FOREIGN, "550 5.7.1 Only the person whom a message was sent to can answer it")
         found = await asyncio.to_thread(answer, message)
         if found is None:
-            raise Verdict(Outcome.REFUSED, "550 5.6.0 The mail cannot be read")
+            raise Verdict(Outcome.REFUSED, "550 5.6.0 The mail has no Message-ID, or cannot be read")
         return await self._post(person, token, await self._without_quotes(found))
 
     async def _without_quotes(self, found: Answer) -> Answer:

@@ -25,13 +25,17 @@ class Beginning(Struct, frozen=True):
 
 
 class Notice(Struct, frozen=True):
-    """One message and the people to be told of it; ``forced``: whatever their settings."""
+    """One message and the people to be told of it; ``forced``: whatever their settings.
+
+    ``internal``: it exists for ticket managers only.
+    """
 
     conversation_id: Uid
     version: int
     message_id: Uid
     people: tuple[UserId, ...]
     forced: bool
+    internal: bool
 
 
 class Membership:
@@ -88,6 +92,7 @@ def notice(
         message_id=message.message_id,
         people=tuple(people),
         forced=first and started.forced,
+        internal=message.internal,
     )
 
 

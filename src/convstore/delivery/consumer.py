@@ -74,7 +74,7 @@ class Consumer:
         notices = await self._notices(conn, partition, page)
         wants = await self._wants(conn, notices)
         rows = [
-            (said.conversation_id, said.version, said.message_id, person, said.forced)
+            (said.conversation_id, said.version, said.message_id, person, said.forced, said.internal)
             for said in notices
             for person in said.people
             if person in wants and (said.forced or wants[person])

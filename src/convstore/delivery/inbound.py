@@ -28,6 +28,10 @@ _BLOCKS: Final = frozenset({"p", "div", "br", "tr", "li", "h1", "h2", "h3", "h4"
 _UNSEEN: Final = frozenset({"script", "style", "head", "title"})
 # Mail programs mark what they quote by these: the text before is the answer.
 _QUOTES: Final = "//blockquote|//div[contains(@class,'gmail_quote')]|//div[@id='appendonsend']/following-sibling::*"
+# What S/MIME and PGP put beside a text.
+_SEALS: Final = frozenset({"application/pkcs7-signature", "application/x-pkcs7-signature", "application/pgp-signature"})
+# A picture within a text that is smaller is a logo, in bytes.
+_LOGO: Final = 20_000
 _STATUS: Final = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
 
 
@@ -119,16 +123,30 @@ def bounce_status(message: EmailMessage) -> str | None:
     return None
 
 
+def _leaves(message: Message) -> Iterator[Message]:
+    """Give the parts that hold something, in order; a mail that was attached is one, with all that is in it."""
+    if message.get_content_maintype() == "multipart":
+        for part in message.iter_parts() if isinstance(message, EmailMessage) else ():
+            yield from _leaves(part)
+    else:
+        yield message
+
+
+def _is_text(part: Message, subtype: str) -> bool:
+    """Tell whether a part is what somebody wrote, or more of it: some mail programs go on after a picture."""
+    return (
+        part.get_content_type() == f"text/{subtype}"
+        and part.get_content_disposition() != "attachment"
+        and not part.get_filename()
+    )
+
+
 def _text(message: EmailMessage) -> str:
-    plain = message.get_body(("plain",))
-    if plain is not None:
-        content = plain.get_content()
-        return content if isinstance(content, str) else ""
-    page = message.get_body(("html",))
-    if page is None:
-        return ""
-    content = page.get_content()
-    return html_text(content) if isinstance(content, str) else ""
+    for subtype, read in (("plain", str), ("html", html_text)):
+        found = [part for part in _leaves(message) if isinstance(part, EmailMessage) and _is_text(part, subtype)]
+        if found:
+            return "\n".join(read(str(part.get_content())) for part in found)
+    return ""
 
 
 def html_text(page: str) -> str:
@@ -164,9 +182,12 @@ def _spoken(node: lxml_html.HtmlElement) -> Iterator[str]:
 
 
 def _files(message: EmailMessage) -> Iterator[File]:
-    """Give what was attached; pictures that belong to the text (logos, mostly) are left out."""
-    for part in message.iter_attachments():
-        if part.get_content_disposition() == "inline" and "Content-ID" in part:
+    """Give what was attached, wherever: Apple's Mail puts files beside the text in HTML that they came with.
+
+    Small pictures that belong to a text are left out (they are logos), and so are signatures made by machines.
+    """
+    for part in _leaves(message):
+        if _is_text(part, "plain") or _is_text(part, "html") or part.get_content_type() in _SEALS:
             continue
         if part.get_content_maintype() == "message":
             inner = part.get_payload(0) if part.is_multipart() else part
@@ -174,8 +195,12 @@ def _files(message: EmailMessage) -> Iterator[File]:
         else:
             decoded = part.get_payload(decode=True)
             content = decoded if isinstance(decoded, bytes) else b""
-        if content:
+        if content and not (_is_within_text(part) and len(content) < _LOGO):
             yield File(_storable(part.get_filename() or ""), part.get_content_type(), content)
+
+
+def _is_within_text(part: Message) -> bool:
+    return "Content-ID" in part and part.get_content_disposition() != "attachment"
 
 
 def _storable(text: str) -> str:

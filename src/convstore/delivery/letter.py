@@ -59,7 +59,10 @@ class Signature(Struct, frozen=True):
 
 
 class Letter(Struct, frozen=True, kw_only=True):
-    """One message, as it is sent to everybody. ``title``: what this system calls itself."""
+    """One message, as it is sent to everybody.
+
+    ``title``: what this system calls itself; ``locale``: of whoever began the conversation.
+    """
 
     conversation_id: Uid
     version: int
@@ -72,6 +75,7 @@ class Letter(Struct, frozen=True, kw_only=True):
     footer: bool
     signature: Signature | None
     title: str
+    locale: str
 
     @property
     def first(self) -> bool:
@@ -89,7 +93,6 @@ class Reader(Struct, frozen=True):
     phone_number: str | None
     disabled: bool
     wants: bool
-    locale: str
 
     @property
     def name(self) -> str:
@@ -129,6 +132,7 @@ class Letters:
             posted, beginning = messages[stream, version], beginnings[stream]
             opening = messages[stream, beginning.first_version]
             first = version == beginning.first_version
+            creator = beginning.started.created_by or beginning.started.sender
             letters.append(
                 Letter(
                     conversation_id=stream,
@@ -142,6 +146,7 @@ class Letters:
                     footer=has_footer(beginning.started, first=first),
                     signature=None if posted.sender is None else await _signature(conn, posted.sender),
                     title=_DEFAULT_TITLE if title is None else title,
+                    locale=await conn.fetchval(sql.locale, creator),
                 )
             )
         return letters

@@ -131,7 +131,8 @@ class Listener:
             self._server = await loop.create_server(self._session, self._where.host, self._where.port)
         except OSError as error:
             raise _cannot_listen(self._where, error) from error
-        log.info("answer.listening", host=self._where.host, port=self.port, lmtp=self._where.lmtp)
+        encrypted = self._where.context is not None
+        log.info("answer.listening", host=self._where.host, port=self.port, lmtp=self._where.lmtp, tls=encrypted)
 
     async def stop(self) -> None:
         """Listen no more, and end the sessions: who was in the middle of handing in a mail tries again."""
@@ -151,6 +152,8 @@ class Listener:
             self._handler,
             data_size_limit=self._longest,
             enable_SMTPUTF8=True,
+            tls_context=self._where.context,
+            require_starttls=self._where.context is not None,
             hostname="convstore",
             ident="convstore",
             timeout=_TIMEOUT,
@@ -182,7 +185,9 @@ class _Bounded:
         self._known = sessions
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if len(self._known) >= _MOST_SESSIONS and isinstance(transport, asyncio.Transport):
+        # A session comes here once more when it goes over to TLS.
+        many = len(self._known) >= _MOST_SESSIONS and self not in self._known
+        if many and isinstance(transport, asyncio.Transport):
             transport.write(b"421 4.3.2 Too many connections\r\n")
             transport.close()
             return

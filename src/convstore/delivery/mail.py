@@ -32,6 +32,9 @@ _ADDRESS: Final = re.compile(
 )
 _LONGEST_ADDRESS: Final = 254
 _LONGEST_LOCAL: Final = 64
+# Lines of encoded words (RFC 2047 section 2); and what is written on one line as it is, of the 998 that there may be.
+_LINE: Final = 76
+_LONGEST_PLAIN: Final = 700
 # Everything that is no visible character, in runs: line breaks of all kinds, marks that turn the direction of writing.
 _INVISIBLE: Final = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+")
 
@@ -73,12 +76,12 @@ class Writer:
         recipient = address_of(reader.email)
         message = EmailMessage(policy=_POLICY)
         message.set_content(_plain(letter))
-        message.add_alternative(self._html(letter, reader), subtype="html")
+        message.add_alternative(self._html(letter), subtype="html")
         headers = [
             f"Date: {format_datetime(datetime.now(UTC))}",
-            f"From: {_named(self._from_name(letter), self._wording.sender)}",
-            f"To: {_named(one_line(reader.name), recipient)}",
-            f"Subject: {_encoded(f'[{one_line(letter.title)}] {one_line(letter.subject)}')}",
+            f"From: {_named('From', self._from_name(letter), self._wording.sender)}",
+            f"To: {_named('To', one_line(reader.name), recipient)}",
+            f"Subject: {_encoded('Subject', f'[{one_line(letter.title)}] {one_line(letter.subject)}')}",
             *self._ours(row, letter, reader),
         ]
         return Mail(self._envelope_sender(row), recipient, _lines(headers) + message.as_bytes())
@@ -94,7 +97,7 @@ class Writer:
         message.set_content("Mails from convstore arrive here.\n")
         headers = [
             f"Date: {format_datetime(datetime.now(UTC))}",
-            f"From: {_named('convstore', self._wording.sender)}",
+            f"From: {_named('From', 'convstore', self._wording.sender)}",
             f"To: {address}",
             "Subject: Test",
             f"Message-ID: {make_msgid(domain=self._domain)}",
@@ -141,7 +144,7 @@ class Writer:
         name = f"{one_line(letter.title)} message"
         return name if self._wording.reply_address else f"{name} [No reply]"
 
-    def _html(self, letter: Letter, reader: Reader) -> str:
+    def _html(self, letter: Letter) -> str:
         parts = ['<!DOCTYPE HTML><html dir="ltr"><body>', _escaped(letter.text), "<br><br>"]
         if letter.signature is not None:
             parts += [f"{_escaped(line)}<br>" for line in letter.signature.lines()]
@@ -149,7 +152,7 @@ class Writer:
         base = self._wording.base_url
         if base and letter.footer:
             link = f"{base}/dhis-web-messaging/#/{letter.message_type}/{letter.conversation_id}"
-            label = html.escape(phrases(reader.locale)["respond"])
+            label = html.escape(phrases(letter.locale)["respond"])
             parts.append(f'<a href="{html.escape(link)}" target="_top">{label}</a><br>')
         if base:
             parts.append(f"Host: {html.escape(base)}")
@@ -187,18 +190,20 @@ def one_line(text: str) -> str:
     return _INVISIBLE.sub(" ", text).strip()
 
 
-def _encoded(text: str) -> str:
-    """Write one line of text for a header: as it is, or in encoded words (RFC 2047)."""
-    if text.isascii() and "=?" not in text:
+def _encoded(header: str, text: str) -> str:
+    """Write one line of text for a header: as it is, or in encoded words (RFC 2047), which may be many lines."""
+    if text.isascii() and "=?" not in text and len(text) <= _LONGEST_PLAIN:
         return text
-    return Header(text, "utf-8", maxlinelen=75).encode(linesep="\r\n")
+    return Header(text, "utf-8", maxlinelen=_LINE, header_name=header).encode(linesep="\r\n")
 
 
-def _named(name: str, address: str) -> str:
+def _named(header: str, name: str, address: str) -> str:
     """Write an address with a name, which may hold anything."""
     if not name:
         return address
-    return formataddr((name, address)) if _encoded(name) == name else f"{_encoded(name)} <{address}>"
+    encoded = _encoded(header, name)
+    # The address after encoded words is on a line of its own: with them it would be too long.
+    return formataddr((name, address)) if encoded == name else f"{encoded}\r\n <{address}>"
 
 
 def _lines(headers: Iterable[str]) -> bytes:

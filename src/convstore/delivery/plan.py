@@ -1,6 +1,7 @@
 """What an operator's settings come to: which channels there are, and how mails are written and answered."""
 
 import re
+import ssl
 from datetime import timedelta
 from typing import Final
 from urllib.parse import urlsplit
@@ -25,11 +26,12 @@ _HIGHEST_PORT: Final = 65_535
 
 
 class Listen(Struct, frozen=True):
-    """Where answers by mail come in; ``lmtp``: by LMTP (RFC 2033), else by SMTP."""
+    """Where answers by mail come in; ``lmtp``: by LMTP (RFC 2033), else by SMTP; ``context``: only over TLS."""
 
     lmtp: bool
     host: str
     port: int
+    context: ssl.SSLContext | None = None
 
 
 def patience(settings: DeliverySettings) -> Patience:
@@ -75,13 +77,12 @@ def email(settings: DeliverySettings, signer: Signer) -> Email | None:
     if not settings.mail_server:
         return None
     sender = _address("mail-from", settings.mail_from)
-    if settings.mail_reply_address:
-        reply = _address("mail-reply-address", settings.mail_reply_address)
-        if len(reply.rpartition("@")[0]) > LONGEST_PREFIX:
-            raise ConfigError(
-                f"mail-reply-address {reply}: at most {LONGEST_PREFIX} characters before the @, for a long token "
-                "follows them."
-            )
+    reply = reply_address(settings)
+    if len(reply.rpartition("@")[0]) > LONGEST_PREFIX:
+        raise ConfigError(
+            f"mail-reply-address {reply}: at most {LONGEST_PREFIX} characters before the @, for a long token follows "
+            "them."
+        )
     if settings.mail_security == "none" and settings.mail_password:
         raise ConfigError("mail-password: it would be sent in the clear; set mail-security to starttls or tls.")
     host, port = _host("mail-server", settings.mail_server, _PORTS[settings.mail_security])
@@ -100,13 +101,22 @@ def email(settings: DeliverySettings, signer: Signer) -> Email | None:
             context=context,
         ),
         Writer(
-            Wording(sender=sender, base_url=settings.base_url, reply_address=settings.mail_reply_address),
+            Wording(sender=sender, base_url=settings.base_url, reply_address=reply),
             signer,
         ),
         rate=settings.mail_rate,
         connections=settings.mail_connections,
         domain=sender.rpartition("@")[2],
     )
+
+
+def reply_address(settings: DeliverySettings) -> str:
+    """Give the address that answers are sent to, as it is written on the wire; '' for none.
+
+    Raises:
+        ConfigError: it is no address.
+    """
+    return _address("mail-reply-address", settings.mail_reply_address) if settings.mail_reply_address else ""
 
 
 def sms(settings: DeliverySettings) -> Sms | None:
@@ -130,6 +140,11 @@ def sms(settings: DeliverySettings) -> Sms | None:
             # Not quoted: it may hold a key.
             raise ConfigError(f"sms-headers: number {number} is not of the form 'Name: value'.")
         headers.append((found[1], found[2].strip()))
+    if settings.sms_body and not any(name.lower() == "content-type" for name, _ in headers):
+        raise ConfigError(
+            "sms-headers: a body needs a Content-Type, such as 'Content-Type: application/json', for texts are written "
+            "into it as that demands."
+        )
     return Sms(
         Gateway(
             url=settings.sms_gateway,
@@ -157,7 +172,30 @@ def listen(settings: DeliverySettings) -> Listen | None:
     if parts.scheme not in ("smtp", "lmtp") or parts.path not in ("", "/"):
         raise ConfigError(f"mail-listen {settings.mail_listen!r}: say it as smtp://127.0.0.1:8025 or lmtp://….")
     host, port = _host("mail-listen", parts.netloc, None)
-    return Listen(parts.scheme == "lmtp", host, port)
+    return Listen(parts.scheme == "lmtp", host, port, _own_certificate(settings))
+
+
+def _own_certificate(settings: DeliverySettings) -> ssl.SSLContext | None:
+    """Read what the listener shows of itself; None when it speaks in the clear.
+
+    Raises:
+        ConfigError: certificate and key cannot be read, or do not belong together.
+    """
+    certificate, key = settings.mail_listen_certificate, settings.mail_listen_key
+    if certificate is None:
+        if key is not None:
+            raise ConfigError("mail-listen-key: needs mail-listen-certificate, the certificate that it belongs to.")
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        # Without a password: nobody sits there to type one in.
+        context.load_cert_chain(certificate, key, password="")
+    except (OSError, ValueError) as error:
+        said = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
+        raise ConfigError(
+            f"mail-listen-certificate {certificate}, mail-listen-key {key or certificate}: cannot be used: {said}."
+        ) from error
+    return context
 
 
 def _address(name: str, text: str) -> str:

@@ -25,13 +25,18 @@ _LONGEST_PAUSE: Final = 5.0
 
 
 class Result(Struct, frozen=True):
-    """What became of one; ``pause``: the seconds until it is due again; ``untried``: it was not even offered."""
+    """What became of one.
+
+    ``pause``: the seconds until it is due again; ``untried``: it was not even offered; ``repeated``: it may have been
+    sent, so that the next attempt is the last.
+    """
 
     row: Row
     state: State
     reason: str | None = None
     pause: float = 0.0
     untried: bool = False
+    repeated: bool = False
 
 
 class Recorder:
@@ -97,4 +102,5 @@ class Recorder:
             [result.reason for result in results],
             [result.pause for result in results],
             [result.untried for result in results],
+            [result.repeated for result in results],
         )

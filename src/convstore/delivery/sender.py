@@ -2,7 +2,7 @@
 
 A row is marked ``sending`` before anything is said to a mail server, and its outcome is written as soon as it is known.
 So a process that dies leaves a trace of exactly what may have been sent: that is sent once more under the same
-Message-ID, and nothing else ever is.
+Message-ID, and so is what the other side took in without a word. Nothing else ever is, and nothing a third time.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from convstore.database import Conn, Pool
 from convstore.delivery.leader import Lead, sql
 from convstore.delivery.letter import Letter, Letters, Reader, Row, read_people
 from convstore.delivery.recorder import Recorder, Result
-from convstore.delivery.verdict import Deferred, NotSent, Skipped, State, Unavailable
+from convstore.delivery.verdict import Deferred, InDoubt, NotSent, Skipped, State, Unavailable
 from convstore.directory import Directory
 from convstore.domain.uid import UserId
 from convstore.engine.stops import LeaseLost
@@ -234,13 +234,18 @@ class Sender:
             case Unavailable():
                 self._trouble = why.reason
                 return Result(row, State.WAITING, why.reason, untried=True)
-            case Deferred():
-                pause = self._patience.pause(row.attempts) if why.after is None else why.after
-                if row.age + pause > self._patience.give_up:
-                    return Result(row, State.EXPIRED, why.reason)
-                return Result(row, State.WAITING, why.reason, pause)
+            case Deferred() | InDoubt():
+                return self._again(row, why)
             case _:
                 return Result(row, State.FAILED, why.reason)
+
+    def _again(self, row: Row, why: Deferred | InDoubt) -> Result:
+        """Put one off; what may have been sent once more only, and neither for ever."""
+        doubtful = isinstance(why, InDoubt)
+        pause = self._patience.pause(row.attempts) if why.after is None else why.after
+        if (doubtful and row.repeated) or row.age + pause > self._patience.give_up:
+            return Result(row, State.UNCERTAIN if doubtful or row.repeated else State.EXPIRED, why.reason)
+        return Result(row, State.WAITING, why.reason, pause, repeated=doubtful)
 
     async def _turn(self) -> None:
         """Wait for this one's turn, so that there are no more a second than there may be."""

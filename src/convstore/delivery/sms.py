@@ -3,18 +3,28 @@
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from errno import ECONNREFUSED
 from http import HTTPStatus
 from string import Template
 from typing import Final
 from urllib.parse import quote, quote_plus
 from xml.sax.saxutils import escape
 
-from aiohttp import ClientError, ClientSession, ClientTimeout
+from aiohttp import (
+    ClientConnectorCertificateError,
+    ClientConnectorDNSError,
+    ClientConnectorError,
+    ClientConnectorSSLError,
+    ClientError,
+    ClientSession,
+    ClientTimeout,
+    ConnectionTimeoutError,
+)
 from msgspec import Struct
 from yarl import URL
 
 from convstore.delivery.letter import Letter, Reader, Row
-from convstore.delivery.verdict import Deferred, Refused, Skipped, Unavailable
+from convstore.delivery.verdict import Deferred, InDoubt, NotSent, Refused, Skipped, Unavailable
 from convstore.patience import retry_after
 
 # Of these, DHIS2 sends the first line only (contract section 6).
@@ -24,6 +34,10 @@ _NOT_DIALLED: Final = re.compile(r"[\s().\-/]")
 _NUMBER: Final = re.compile(r"[0-9]{3,15}")
 _NOT_NOW: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 _LOGIN: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.PROXY_AUTHENTICATION_REQUIRED})
+# What no one message can be to blame for: no credit, another method wanted.
+_OURS: Final = frozenset({HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.METHOD_NOT_ALLOWED})
+# What XML cannot hold (XML 1.0 section 2.2).
+_NOT_XML: Final = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _CONNECTIONS: Final = 2
 
 
@@ -81,10 +95,8 @@ class Sms:
                 gateway.method, url, headers=headers, data=body, allow_redirects=False
             ) as answer:
                 status, after = answer.status, retry_after(answer.headers.get("Retry-After"))
-        except TimeoutError as error:
-            raise Deferred("timeout") from error
         except (ClientError, OSError) as error:
-            raise Unavailable(f"no connection, {type(error).__name__}") from error
+            raise _broken_off(error) from error
         _judge(status, after)
 
     async def rest(self) -> None:
@@ -95,7 +107,10 @@ class Sms:
 
     def _open(self) -> ClientSession:
         if self._session is None:
-            self._session = ClientSession(timeout=ClientTimeout(total=self._gateway.timeout))
+            patience = self._gateway.timeout
+            self._session = ClientSession(
+                timeout=ClientTimeout(total=2 * patience, connect=patience, sock_read=patience)
+            )
         return self._session
 
 
@@ -119,6 +134,23 @@ def number_of(text: str | None) -> str:
     return number
 
 
+def _broken_off(error: ClientError | OSError) -> NotSent:
+    """Say what it means that there was no answer: only without a connection it is sure that nothing was sent."""
+    match error:
+        case ClientConnectorDNSError():
+            return Unavailable("unknown host")
+        case ClientConnectorCertificateError() | ClientConnectorSSLError():
+            return Unavailable("TLS failed")
+        case ConnectionTimeoutError():
+            return Unavailable("no answer")
+        case ClientConnectorError():
+            return Unavailable("connection refused" if error.os_error.errno == ECONNREFUSED else "no connection")
+        case TimeoutError():
+            return InDoubt("timeout")
+        case _:
+            return InDoubt("connection lost")
+
+
 def _judge(status: int, after: float | None) -> None:
     """Say what a gateway's answer means.
 
@@ -129,6 +161,8 @@ def _judge(status: int, after: float | None) -> None:
         return
     if status in _LOGIN:
         raise Unavailable(f"login refused, HTTP {status}")
+    if status in _OURS or HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+        raise Unavailable(f"HTTP {status}")
     if status in _NOT_NOW or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         raise Deferred(f"HTTP {status}", after=after)
     raise Refused(f"HTTP {status}")
@@ -146,5 +180,5 @@ def _writing(content_type: str) -> Callable[[str], str]:
     if kind == "application/x-www-form-urlencoded":
         return quote_plus
     if kind.endswith(("/xml", "+xml")):
-        return lambda value: escape(value, {'"': "&quot;", "'": "&apos;"})
+        return lambda value: escape(_NOT_XML.sub("", value), {'"': "&quot;", "'": "&apos;"})
     return lambda value: value

@@ -1,15 +1,16 @@
 """E-mail: mails to one mail server, over connections that are kept while there is something to send."""
 
+import socket
 import ssl
-from typing import Final
+from typing import Any, Final
 
 from aiosmtplib import (
     SMTP,
     SMTPAuthenticationError,
-    SMTPConnectError,
     SMTPDataError,
     SMTPException,
     SMTPRecipientsRefused,
+    SMTPResponse,
     SMTPResponseException,
     SMTPSenderRefused,
     SMTPServerDisconnected,
@@ -19,7 +20,7 @@ from msgspec import Struct
 
 from convstore.delivery.letter import Letter, Reader, Row
 from convstore.delivery.mail import Mail, Writer
-from convstore.delivery.verdict import Deferred, NotSent, Refused, Unavailable
+from convstore.delivery.verdict import Deferred, InDoubt, NotSent, Refused, Unavailable
 
 # Servers close connections that bring too much, and some count.
 _MAILS_A_CONNECTION: Final = 100
@@ -40,13 +41,24 @@ class Server(Struct, frozen=True, kw_only=True):
     context: ssl.SSLContext | None
 
 
+class _Client(SMTP):
+    """A client that knows whether it has begun to hand a mail over: what breaks off then may have been taken."""
+
+    handing: bool = False
+
+    async def data(self, message: str | bytes, /, **options: Any) -> SMTPResponse:
+        """Hand the mail over."""
+        self.handing = True
+        return await super().data(message, **options)
+
+
 class _Line:
     """A connection to the mail server; made when it is needed."""
 
     def __init__(self, server: Server, name: str) -> None:
         self._server = server
         self._name = name
-        self._client: SMTP | None = None
+        self._client: _Client | None = None
         self._mails = 0
 
     async def send(self, mail: Mail) -> None:
@@ -81,14 +93,18 @@ class _Line:
 
     async def _once(self, mail: Mail) -> None:
         client = await self._connected()
+        client.handing = False
         try:
             await client.sendmail(mail.sender, [mail.recipient], mail.content)
         except SMTPTimeoutError as error:
             # Where in the dialogue it hangs is unknown, so the connection is of no use any more.
             client.close()
             self._client = None
-            raise Deferred("timeout") from error
-        except (SMTPServerDisconnected, OSError):
+            raise (InDoubt if client.handing else Deferred)("timeout") from error
+        except (SMTPServerDisconnected, OSError) as error:
+            if client.handing:
+                await self.close()
+                raise InDoubt("connection lost") from error
             raise
         except (SMTPException, ValueError) as error:
             raise _verdict(error) from error
@@ -96,36 +112,42 @@ class _Line:
         if self._mails >= _MAILS_A_CONNECTION:
             await self.close()
 
-    async def _connected(self) -> SMTP:
+    async def _connected(self) -> _Client:
         if self._client is None:
             server = self._server
-            client = SMTP(
+            client = _Client(
                 hostname=server.host,
                 port=server.port,
                 use_tls=server.security == "tls",
-                start_tls=server.security == "starttls",
-                username=server.username or None,
-                password=server.password or None,
+                start_tls=False,
                 timeout=server.timeout,
                 tls_context=server.context,
                 local_hostname=self._name,
             )
             try:
-                await client.connect()
-            except SMTPAuthenticationError as error:
+                await self._introduce(client)
+            except Unavailable:
                 client.close()
-                raise Unavailable(f"login refused, {error.code}") from error
-            except SMTPTimeoutError as error:
+                raise
+            except (SMTPException, OSError) as error:
                 client.close()
-                raise Unavailable("no answer") from error
-            except ssl.SSLError as error:
-                client.close()
-                raise Unavailable("TLS failed") from error
-            except (SMTPConnectError, SMTPException, OSError) as error:
-                client.close()
-                raise Unavailable("no connection") from error
+                raise Unavailable(_why(error)) from error
             self._client, self._mails = client, 0
         return self._client
+
+    async def _introduce(self, client: _Client) -> None:
+        """Connect, and log in: never before the connection is safe, if it is to be."""
+        await client.connect()
+        if self._server.security == "starttls":
+            await client.ehlo()
+            if not client.supports_extension("starttls"):
+                raise Unavailable("STARTTLS not offered")
+            await client.starttls()
+        if self._server.username:
+            await client.ehlo()
+            if not client.supports_extension("auth"):
+                raise Unavailable("no login offered")
+            await client.login(self._server.username, self._server.password)
 
 
 class Email:
@@ -160,6 +182,28 @@ class Email:
         """Close the connections."""
         for line in self._lines:
             await line.close()
+
+
+def _why(error: SMTPException | OSError) -> str:
+    """Say why there is no connection, in words that lead to the setting to look at; without what the server said."""
+    said = "no connection"
+    match cause := error.__cause__ or error:
+        case TimeoutError():
+            said = "no answer"
+        case ssl.SSLCertVerificationError():
+            said = f"TLS failed: {cause.verify_message.rstrip('.')}"
+        case ssl.SSLError():
+            said = f"TLS failed: {(cause.reason or 'unknown').replace('_', ' ').lower()}"
+        case socket.gaierror():
+            said = "unknown host"
+        case ConnectionRefusedError():
+            said = "connection refused"
+        case SMTPAuthenticationError():
+            said = f"login refused, {_said(cause)}"
+        case SMTPResponseException():
+            # What is no answer of SMTP has no code.
+            said = f"turned away, {_said(cause)}" if cause.code > 0 else "not a mail server"
+    return said
 
 
 def _verdict(error: SMTPException | ValueError) -> NotSent:

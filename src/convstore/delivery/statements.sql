@@ -198,10 +198,11 @@ SELECT a.id, coalesce(s.value, (SELECT d.value FROM setting d WHERE d.name = $2)
 -- add --
 -- Adds what is to be sent, once.
 --   $1 partition  $2 channel  $3 conversation_id[]  $4 version[]  $5 message_id[]  $6 user_id[]  $7 forced[]
-INSERT INTO delivery (partition, channel, conversation_id, version, message_id, user_id, forced, due)
-SELECT $1, $2, n.conversation_id, n.version, n.message_id, n.user_id, n.forced, clock_timestamp()
-  FROM unnest($3::text[], $4::int[], $5::text[], $6::text[], $7::boolean[])
-       AS n (conversation_id, version, message_id, user_id, forced)
+--   $8 internal[]
+INSERT INTO delivery (partition, channel, conversation_id, version, message_id, user_id, forced, internal, due)
+SELECT $1, $2, n.conversation_id, n.version, n.message_id, n.user_id, n.forced, n.internal, clock_timestamp()
+  FROM unnest($3::text[], $4::int[], $5::text[], $6::text[], $7::boolean[], $8::boolean[])
+       AS n (conversation_id, version, message_id, user_id, forced, internal)
     ON CONFLICT (partition, conversation_id, user_id, channel, version) DO NOTHING;
 
 -- claim --
@@ -250,17 +251,20 @@ RETURNING d.partition, d.conversation_id, d.user_id, d.version, d.message_id, d.
 
 -- record --
 -- Writes down what became of what this leader was sending. in_seconds: when it is due again, for what waits.
--- untried: it was not even offered, so the attempt does not count.
+-- untried: it was not even offered, so the attempt does not count. repeated: it may have been sent; the next one is the
+-- last.
 --   $1 channel  $2 epoch  $3 partition[]  $4 conversation_id[]  $5 user_id[]  $6 version[]  $7 state[]  $8 reason[]
---   $9 in_seconds[]  $10 untried[]
+--   $9 in_seconds[]  $10 untried[]  $11 repeated[]
 UPDATE delivery AS d
    SET state    = n.state,
        reason   = n.reason,
        due      = clock_timestamp() + make_interval(secs => n.in_seconds),
        attempts = d.attempts - n.untried::int,
+       repeated = d.repeated OR n.repeated,
        changed  = clock_timestamp()
-  FROM unnest($3::int[], $4::text[], $5::text[], $6::int[], $7::text[], $8::text[], $9::float8[], $10::boolean[])
-       AS n (partition, conversation_id, user_id, version, state, reason, in_seconds, untried)
+  FROM unnest($3::int[], $4::text[], $5::text[], $6::int[], $7::text[], $8::text[], $9::float8[], $10::boolean[],
+              $11::boolean[])
+       AS n (partition, conversation_id, user_id, version, state, reason, in_seconds, untried, repeated)
  WHERE d.partition = n.partition
    AND d.conversation_id = n.conversation_id
    AND d.user_id = n.user_id
@@ -296,16 +300,19 @@ SELECT extract(epoch FROM min(due) - clock_timestamp())::float8
 -- What it takes to write to these people.
 --   $1 user_id[]  $2 setting
 SELECT a.id, a.first_name, a.surname, a.email, a.phone_number, a.disabled,
-       coalesce(s.value, (SELECT d.value FROM setting d WHERE d.name = $2), 'false') = 'true' AS wants,
-       coalesce(l.value, (SELECT d.value FROM setting d WHERE d.name = 'keyUiLocale'), 'en') AS locale
+       coalesce(s.value, (SELECT d.value FROM setting d WHERE d.name = $2), 'false') = 'true' AS wants
   FROM account a
   LEFT JOIN user_setting s
     ON s.user_id = a.id
    AND s.name = $2
-  LEFT JOIN user_setting l
-    ON l.user_id = a.id
-   AND l.name = 'keyUiLocale'
  WHERE a.id = ANY ($1::text[]);
+
+-- locale --
+-- The language that a person chose, else the system's, else English.
+--   $1 user_id or NULL
+SELECT coalesce((SELECT u.value FROM user_setting u WHERE u.user_id = $1::text AND u.name = 'keyUiLocale'),
+                (SELECT d.value FROM setting d WHERE d.name = 'keyUiLocale'),
+                'en');
 
 -- sender --
 -- How a sender signs: name, units, e-mail address and phone.

@@ -13,6 +13,5 @@ async def turn_off(pool: Pool, person: UserId) -> None:
 
 async def locale_of(pool: Pool, person: UserId) -> str:
     """Give the language that a person chose, else the system's, else English."""
-    rows = await pool.fetch(sql.people, [person], Email.setting)
-    locale: str = rows[0]["locale"] if rows else "en"
+    locale: str = await pool.fetchval(sql.locale, person)
     return locale

@@ -24,11 +24,15 @@ DEAD = (State.FAILED, State.EXPIRED, State.UNCERTAIN, State.BOUNCED)
 
 
 class NotSent(Exception):
-    """It was not sent; ``reason`` says why, in few words without an address."""
+    """It was not sent; ``reason`` says why, in few words without an address.
 
-    def __init__(self, reason: str) -> None:
+    ``after``: the seconds that were asked for before another attempt, if any.
+    """
+
+    def __init__(self, reason: str, *, after: float | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.after = after
 
 
 class Skipped(NotSent):
@@ -40,11 +44,11 @@ class Refused(NotSent):
 
 
 class Deferred(NotSent):
-    """It was refused for now; ``after``: the seconds that were asked for, if any."""
+    """It was refused for now."""
 
-    def __init__(self, reason: str, *, after: float | None = None) -> None:
-        super().__init__(reason)
-        self.after = after
+
+class InDoubt(NotSent):
+    """It broke off after it was handed over, before anybody said whether it was taken: it may have been sent."""
 
 
 class Unavailable(NotSent):

@@ -11,7 +11,10 @@ OF_CONVERSATION = Operation(
     "status means.",
     parameters=(CONVERSATION_UID, *OF_LISTS),
     answers={200: listing("The page.", DELIVERY)},
-    refusals={403: "For holders of the authority `ALL`.", 404: "There is no such conversation."},
+    refusals={
+        403: "For holders of `F_DELIVERIES`, of conversations that they have access to.",
+        404: "There is no such conversation.",
+    },
     revalidates=True,
 )
 
