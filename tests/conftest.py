@@ -3,22 +3,50 @@
 import asyncio
 import os
 import secrets
+import shutil
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
+import psutil
 import pytest
 
 from convstore.database import Pool, open_pool
 from convstore.migrate import migrate
 
 MakeStore = Callable[..., Awaitable[str]]
+Templates = Callable[[int], str]
+MakeTemplates = Callable[..., AbstractContextManager[Templates]]
+
+_MEMORY = Path("/dev/shm")
+# Bytes that must be free there: the suite has been seen to take one gigabyte at a time.
+_ROOM = 4 * 2**30
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep xdist, where it is, from putting the files with the most tests first: see below."""
+    """Settle what each process of the suite, and each that a test starts, would otherwise pay for again."""
+    # Keep xdist, where it is, from putting the files with the most tests first: see below.
     config.option.loadscopereorder = False
+    # Hundreds of `convstore` are started: each would compile the package once more.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
+    if _fit(_MEMORY):
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
+
+
+def _fit(folder: Path) -> bool:
+    """Whether temporary folders may lie here, in memory: a database is made and dropped six times faster than on disk.
+
+    Some tests write programs and run them.
+    """
+    return (
+        os.access(folder, os.W_OK)
+        and not os.statvfs(folder).f_flag & os.ST_NOEXEC
+        and min(shutil.disk_usage(folder).free, psutil.virtual_memory().available) >= _ROOM
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -50,8 +78,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
     folder: Path = tmp_path_factory.mktemp("pg")
     with asyncio.Runner() as runner:
-        # What a test writes is worth nothing after it: no flush to the disk.
-        cluster = Cluster(folder, settings={"fsync": "off", "full_page_writes": "off", "max_connections": "200"})
+        # What a test writes is worth nothing after it: no flush to the disk, and little of the log kept.
+        settings = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "256MB", "max_connections": "200"}
+        cluster = Cluster(folder, settings=settings)
         runner.run(cluster.start())
         try:
             yield cluster.dsn(database="postgres")
@@ -60,30 +89,47 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def templates(server: str) -> Iterator[Callable[[int], str]]:
+def make_templates(server: str) -> MakeTemplates:
+    """Give a function that makes ``templates``, with what is put into each."""
+
+    @contextmanager
+    def make(furnish: Callable[[str], Awaitable[None]] | None = None) -> Iterator[Templates]:
+        made: dict[int, str] = {}
+
+        async def prepare(name: str, partitions: int) -> None:
+            await _execute(server, f"CREATE DATABASE {name}")
+            await migrate(_on(server, name), partitions=partitions)
+            if furnish is not None:
+                await furnish(_on(server, name))
+
+        def template(partitions: int) -> str:
+            if partitions not in made:
+                name = f"template_{partitions}_{secrets.token_hex(4)}"
+                asyncio.run(prepare(name, partitions))
+                made[partitions] = name
+            return made[partitions]
+
+        yield template
+        for name in made.values():
+            asyncio.run(_execute(server, f"DROP DATABASE {name} WITH (FORCE)"))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def templates(make_templates: MakeTemplates) -> Iterator[Templates]:
     """Give the name of a migrated, empty store's database, by its number of partitions; made when first asked for."""
-    made: dict[int, str] = {}
-
-    def template(partitions: int) -> str:
-        if partitions not in made:
-            name = f"template_{partitions}_{secrets.token_hex(4)}"
-            asyncio.run(_execute(server, f"CREATE DATABASE {name}"))
-            asyncio.run(migrate(_on(server, name), partitions=partitions))
-            made[partitions] = name
-        return made[partitions]
-
-    yield template
-    for name in made.values():
-        asyncio.run(_execute(server, f"DROP DATABASE {name} WITH (FORCE)"))
+    with make_templates() as templates:
+        yield templates
 
 
 @pytest.fixture
-async def make_store(server: str, templates: Callable[[int], str]) -> AsyncIterator[MakeStore]:
-    """Give a function that makes a fresh store and gives its owner's DSN."""
+async def make_store(server: str, templates: Templates) -> AsyncIterator[MakeStore]:
+    """Give a function that makes a fresh store, empty or ``like`` other templates, and gives its owner's DSN."""
     made: list[str] = []
 
-    async def make(partitions: int = 1) -> str:
-        template = await asyncio.to_thread(templates, partitions)
+    async def make(partitions: int = 1, *, like: Templates = templates) -> str:
+        template = await asyncio.to_thread(like, partitions)
         name = f"test_{secrets.token_hex(6)}"
         await _execute(server, f"CREATE DATABASE {name} TEMPLATE {template}")
         made.append(name)

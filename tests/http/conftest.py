@@ -1,7 +1,7 @@
 """A whole server on a real database: a small directory, and clients that are logged in as its people."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ from convstore.files.storage import open_storage
 from convstore.http.app import make_app
 from convstore.log.store import Store
 
+Templates = Callable[[int], str]
+
 
 @pytest.fixture(scope="session")
 def password_hash() -> str:
@@ -36,9 +38,25 @@ def metadata() -> Path:
     return Path(__file__).parent / "directory.json"
 
 
+@pytest.fixture(scope="session")
+def furnished(
+    make_templates: Callable[..., AbstractContextManager[Templates]], metadata: Path, password_hash: str
+) -> Iterator[Templates]:
+    """Give the name of a database with this directory, by its number of partitions: importing it takes long."""
+
+    async def furnish(dsn: str) -> None:
+        async with await open_pool(dsn) as pool:
+            await import_files(pool, [metadata])
+            await pool.execute("UPDATE account SET password_hash = $1", password_hash)
+            await Directory(pool).set_feedback_group(FEEDBACK)
+
+    with make_templates(furnish) as templates:
+        yield templates
+
+
 @pytest.fixture
 async def make_client(
-    make_store: Callable[..., Awaitable[str]], metadata: Path, password_hash: str, tmp_path: Path
+    make_store: Callable[..., Awaitable[str]], furnished: Templates, tmp_path: Path
 ) -> AsyncIterator[MakeClient]:
     """Give a function that starts a server, on a fresh store with a small directory, and gives a client of it.
 
@@ -48,17 +66,13 @@ async def make_client(
 
         async def make(partitions: int = 1, *, beside: Client | None = None, **settings: Any) -> Client:
             chosen = Settings(**settings)
-            dsn = await make_store(partitions=partitions) if beside is None else beside.dsn
+            dsn = await make_store(partitions, like=furnished) if beside is None else beside.dsn
             pool = await stack.enter_async_context(await open_pool(dsn, size=max(6, partitions + 4)))
-            if beside is None:
-                await import_files(pool, [metadata])
-                await pool.execute("UPDATE account SET password_hash = $1", password_hash)
             store = await Store.open(pool)
             stack.push_async_callback(store.close)
             directory = Directory(pool)
             await directory.start()
             stack.push_async_callback(directory.stop)
-            await directory.set_feedback_group(FEEDBACK)
             engine = Engine(pool, dsn, store)
             await engine.start()
             stack.push_async_callback(engine.stop)
