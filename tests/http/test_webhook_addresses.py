@@ -81,6 +81,14 @@ async def asked(guard: Guard, url: str, *answers: str) -> Sequence[Answer]:
         "2002:7f00:1::",
         "2002:0a00:0001::1",
         "2001:0:4136:e378:8000:63bf:80ff:fffe",
+        "::ffff:0:127.0.0.1",
+        "::8.8.8.8",
+        "fec0::1",
+        "5f00::1",
+        "100::1",
+        "2001:db8::1",
+        "192.0.2.1",
+        "240.0.0.1",
     ],
 )
 def test_an_address_that_only_we_can_reach_is_refused(address: str) -> None:
@@ -106,7 +114,10 @@ def test_a_network_that_is_none_is_told() -> None:
         Settings(webhook_networks=("10.1.0.1/16",))
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.1", "2130706433", "0x7f000001", "[::ffff:127.0.0.1]"])
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "localhost", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "[::ffff:127.0.0.1]", "0.0.0.0"],
+)
 async def test_no_writing_of_our_own_address_leads_to_us(host: str) -> None:
     async with receiving() as receiver:
         async with Guard([]).session(connections=1, timeout=5) as session:

@@ -109,10 +109,13 @@ class TestPushing:
             await eventually(lambda: all_after(client, before, receiver))
         assert "pushing" == (await shown(client.as_admin))["state"]
 
-    async def test_an_own_inbox_is_pushed_and_nothing_else(self, client: Client, receiver: Receiver) -> None:
-        await subscribed(client.as_clerk, receiver, own=True)
+    async def test_an_own_inbox_is_pushed_and_nothing_else(
+        self, client: Client, receiver: Receiver, tmp_path: Path, password_hash: str
+    ) -> None:
+        uids = await add_accounts(client, tmp_path, password_hash, bridge=["F_WEBHOOKS"])
+        await subscribed(client.by("bridge"), receiver, own=True)
         theirs = await client.as_mobile.send(ADMIN)
-        his = await client.as_mobile.send(CLERK)
+        his = await client.as_mobile.send(uids["bridge"])
         async with pushing(client.backend, client.dsn):
             await eventually(lambda: f"{his}@2" in receiver.ids)
             await eventually(lambda: settled(client))
@@ -290,44 +293,72 @@ class TestAReceiverInTrouble:
 
 
 class TestRights:
-    async def test_that_end_stop_it_and_nothing_is_passed_over(self, client: Client, receiver: Receiver) -> None:
-        await subscribed(client.as_clerk, receiver, own=True)
+    async def test_that_end_stop_it_and_nothing_is_passed_over(
+        self, client: Client, receiver: Receiver, tmp_path: Path, password_hash: str
+    ) -> None:
+        bridge = (await add_accounts(client, tmp_path, password_hash, bridge=["F_WEBHOOKS"]))["bridge"]
+        await subscribed(client.by("bridge"), receiver, own=True)
         pool = client.backend.pool
         async with pushing(client.backend, client.dsn):
-            first = await client.as_mobile.send(CLERK)
+            first = await client.as_mobile.send(bridge)
             await eventually(lambda: f"{first}@2" in receiver.ids)
-            await accounts.set_disabled(pool, "clerk", disabled=True)
-            second = await client.as_mobile.send(CLERK)
+            await accounts.set_disabled(pool, "bridge", disabled=True)
+            second = await client.as_mobile.send(bridge)
             await eventually(lambda: halted(client))
             found = await shown(client.as_admin)
             assert "its owner may not be given all that it follows" == found["reason"]
             assert second not in {event["subject"] for event in receiver.taken}
-            await accounts.set_disabled(pool, "clerk", disabled=False)
+            await accounts.set_disabled(pool, "bridge", disabled=False)
             await eventually(lambda: f"{second}@2" in receiver.ids)
             await eventually(lambda: pushes(client))
 
     async def test_of_an_account_that_are_less_by_now_stop_it_too(
         self, client: Client, receiver: Receiver, tmp_path: Path, password_hash: str
     ) -> None:
-        await add_accounts(client, tmp_path, password_hash, warehouse=["F_EVENTS", "F_EVENTS_TEXTS"])
+        everything = ["F_EVENTS", "F_EVENTS_TEXTS", "F_WEBHOOKS"]
+        await add_accounts(client, tmp_path, password_hash, warehouse=everything)
         await subscribed(client.by("warehouse"), receiver)
         async with pushing(client.backend, client.dsn):
             await write(client, 1)
             await eventually(lambda: all_arrived(client, receiver))
-            await add_accounts(client, tmp_path, password_hash, warehouse=["F_EVENTS"])
-            await eventually(lambda: halted(client))
-            asked = len(receiver.asked)
-            await write(client, 1)
-            await add_accounts(client, tmp_path, password_hash, warehouse=["F_EVENTS", "F_EVENTS_TEXTS"])
+            for less, why in (
+                (["F_EVENTS", "F_WEBHOOKS"], "its owner may not be given all that it follows"),
+                (["F_EVENTS", "F_EVENTS_TEXTS"], "its owner may not have events pushed: F_WEBHOOKS"),
+            ):
+                await add_accounts(client, tmp_path, password_hash, warehouse=less)
+                await eventually(lambda why=why: halted_because(client, why))
+                asked = len(receiver.asked)
+                await write(client, 1)
+            await add_accounts(client, tmp_path, password_hash, warehouse=everything)
             await eventually(lambda: all_arrived(client, receiver))
         assert all("text" in event["data"] for event in receiver.taken if event["type"] == "message-posted")
         assert asked < len(receiver.asked)
 
-    async def test_somebody_elses_webhook_is_not_there(self, client: Client, receiver: Receiver) -> None:
-        await subscribed(client.as_clerk, receiver, own=True)
+    async def test_somebody_elses_webhook_is_not_there(
+        self, client: Client, receiver: Receiver, tmp_path: Path, password_hash: str
+    ) -> None:
+        await subscribed(client.as_admin, receiver)
+        await add_accounts(client, tmp_path, password_hash, bridge=["F_WEBHOOKS"])
         for method, path in (("GET", ""), ("PUT", ""), ("DELETE", ""), ("POST", "/test"), ("POST", "/secrets")):
-            answer = await client.as_mobile(method, WEBHOOK + path, json={"url": receiver.url})
+            answer = await client.by("bridge")(method, WEBHOOK + path, json={"url": receiver.url})
             assert 404 == answer.status, (method, path)
+
+    async def test_without_the_authority_ones_own_inbox_is_followed_and_not_pushed(
+        self, client: Client, receiver: Receiver
+    ) -> None:
+        assert 201 == (await client.as_clerk.post("/api/subscriptions", json={"name": "hook", "own": True})).status
+        for method, path in (("PUT", ""), ("POST", "/test"), ("POST", "/resume"), ("POST", "/secrets")):
+            answer = await client.as_clerk(method, WEBHOOK + path, json={"url": receiver.url})
+            assert (403, "Access is denied, requires one Authority from [F_WEBHOOKS]") == answer.message
+        assert 200 == (await client.as_clerk.post("/api/subscriptions/hook/events", json={"consumer": "a"})).status
+
+    async def test_a_token_for_following_events_is_not_enough(self, client: Client, receiver: Receiver) -> None:
+        await subscribed(client.as_admin, receiver)
+        made = await client.as_admin.post("/api/apiToken", json={"scopes": ["events", "events:texts"]})
+        headers = {"Authorization": f"ApiToken {made.json['response']['key']}"}
+        for method, path in (("PUT", ""), ("GET", ""), ("POST", "/secrets")):
+            answer = await client.as_nobody(method, WEBHOOK + path, json={"url": receiver.url}, headers=headers)
+            assert (403, "This token is not meant for such requests") == answer.message
         assert 200 == (await client.as_admin.get(WEBHOOK)).status
 
 
@@ -423,6 +454,11 @@ async def no_letters(client: Client) -> bool:
 
 async def failing(client: Client) -> bool:
     return (await shown(client.as_admin))["state"] == "failing"
+
+
+async def halted_because(client: Client, why: str) -> bool:
+    found = await shown(client.as_admin)
+    return ("halted", why) == (found["state"], found["reason"])
 
 
 async def halted(client: Client) -> bool:

@@ -1,4 +1,8 @@
-"""Webhooks over HTTP, in JSON: where the events of a subscription are pushed to, said by the account that made it."""
+"""Webhooks over HTTP, in JSON: where the events of a subscription are pushed to, said by the account that made it.
+
+Whoever has this server call others needs an authority for it, and more than a token for following events: what is
+pushed goes on when the token has ended.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,7 +13,8 @@ from aiohttp import web
 from msgspec import UNSET, Struct, UnsetType
 
 from convstore.http.bodies import read_json
-from convstore.http.keys import BACKEND
+from convstore.http.errors import FORBIDDEN, Problem
+from convstore.http.keys import BACKEND, CALLER
 from convstore.http.links import api_url
 from convstore.http.nodes import message_answer, web_message
 from convstore.http.subscriptions import for_consumers, json_answer, subscription_named
@@ -60,9 +65,13 @@ class Tried(Struct, frozen=True, kw_only=True):
 
 _wanted = msgspec.json.Decoder(WantedWebhook)
 
+# A secret is in it.
+_NOT_KEPT = {"Cache-Control": "no-store"}
+
 
 async def put(request: web.Request) -> web.Response:
     """``PUT /api/subscriptions/{name}/webhook``: has the events pushed there, and no more where they were before."""
+    _may_have_us_call(request)
     subscription = await for_consumers(request)
     wanted = await read_json(request, _wanted)
     backend = request.app[BACKEND]
@@ -78,7 +87,7 @@ async def put(request: web.Request) -> web.Response:
         secrets=given,
     )
     _changed(request)
-    headers = {"Location": f"{api_url(request)}/subscriptions/{subscription.name}/webhook"}
+    headers = _NOT_KEPT | {"Location": f"{api_url(request)}/subscriptions/{subscription.name}/webhook"}
     shown = await _shown(request, subscription.name, made)
     if before:
         return json_answer(shown)
@@ -104,6 +113,7 @@ async def test(request: web.Request) -> web.Response:
 
     What the receiver says is for operators only (``convstore webhook test``): it may be in a network of theirs.
     """
+    _may_have_us_call(request)
     subscription = await subscription_named(request)
     backend = request.app[BACKEND]
     answer = await send_test(await targets.get(backend.pool, subscription.name), backend.store.id, backend.settings)
@@ -127,6 +137,7 @@ async def pause(request: web.Request) -> web.Response:
 
 async def resume(request: web.Request) -> web.Response:
     """``POST /api/subscriptions/{name}/webhook/resume``: pushes again at once, what failed too."""
+    _may_have_us_call(request)
     subscription = await subscription_named(request)
     await targets.resume(request.app[BACKEND].pool, subscription.name)
     _changed(request)
@@ -135,13 +146,14 @@ async def resume(request: web.Request) -> web.Response:
 
 async def add_secret(request: web.Request) -> web.Response:
     """``POST /api/subscriptions/{name}/webhook/secrets``: makes a new secret; the one before signs beside it."""
+    _may_have_us_call(request)
     subscription = await for_consumers(request)
     backend = request.app[BACKEND]
     webhook = await targets.get(backend.pool, subscription.name)
     made = new_secret()
     await targets.sign_with(backend.pool, subscription.name, [made, webhook.secrets[0]])
     _changed(request)
-    return json_answer(await _shown(request, subscription.name, [made]))
+    return json_answer(await _shown(request, subscription.name, [made]), headers=_NOT_KEPT)
 
 
 async def drop_secrets(request: web.Request) -> web.Response:
@@ -152,6 +164,18 @@ async def drop_secrets(request: web.Request) -> web.Response:
     await targets.sign_with(backend.pool, subscription.name, webhook.secrets[:1])
     _changed(request)
     return json_answer(await _shown(request, subscription.name))
+
+
+def _may_have_us_call(request: web.Request) -> None:
+    """See that the caller may have this server call others. To end that, his subscription is enough.
+
+    Raises:
+        Problem: 403, he lacks the authority.
+    """
+    if not request[CALLER].holds(targets.AUTHORITY):
+        raise Problem(
+            HTTPStatus.FORBIDDEN, f"Access is denied, requires one Authority from [{targets.AUTHORITY}]", FORBIDDEN
+        )
 
 
 def _changed(request: web.Request) -> None:

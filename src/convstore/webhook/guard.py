@@ -14,8 +14,13 @@ from aiohttp.abc import AbstractResolver
 
 Address: TypeAlias = IPv4Address | IPv6Address
 
-# In these, an IPv4 address stands in the last 32 bits: NAT64 (RFC 6052), and what RFC 4291 section 2.5.5.1 gave up.
-_EMBEDDING: Final = (IPv6Network("64:ff9b::/96"), IPv6Network("::/96"))
+# In these, an IPv4 address stands in the last 32 bits: NAT64 (RFC 6052), IPv4-translated addresses (RFC 2765), and what
+# RFC 4291 section 2.5.5.1 gave up.
+_NAT64: Final = IPv6Network("64:ff9b::/96")
+_EMBEDDING: Final = (_NAT64, IPv6Network("::ffff:0:0:0/96"), IPv6Network("::/96"))
+# All that is given to anybody for the whole internet (IANA, IPv6 address space). Python calls more global than that, as
+# site-local addresses and those for segment routing within one network (RFC 9602).
+_UNICAST: Final = IPv6Network("2000::/3")
 # Not public whatever Python's release says: RFC 6890 section 2.2.2 (metadata at Oracle), what every machine at Azure
 # reaches its host's agent by, and NAT64 within a network (RFC 8215).
 _NOT_PUBLIC: Final = tuple(map(ip_network, ("192.0.0.0/24", "168.63.129.16/32", "64:ff9b:1::/48")))
@@ -44,10 +49,7 @@ class Guard:
         meant = _meant(address)
         if any(address in network or meant in network for network in self._networks):
             return True
-        return all(
-            each.is_global and not each.is_multicast and not any(each in network for network in _NOT_PUBLIC)
-            for each in (address, meant)
-        )
+        return _is_public(address) and _is_public(meant)
 
     def check(self, text: str) -> None:
         """Refuse an address that may not be called.
@@ -87,6 +89,16 @@ class Guard:
         family, kind, protocol, _, address = info
         self.check(str(address[0]))
         return socket.socket(family, kind, protocol)
+
+
+def _is_public(address: Address) -> bool:
+    """Tell whether an address is one of the whole internet."""
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped is not None:
+            return _is_public(address.ipv4_mapped)
+        if address not in _UNICAST and address not in _NAT64:
+            return False
+    return address.is_global and not address.is_multicast and not any(address in network for network in _NOT_PUBLIC)
 
 
 def _meant(address: Address) -> Address:

@@ -36,6 +36,7 @@ _LIMIT: Final = 256
 # What happens within so many seconds is read and acknowledged in one go.
 _BREATH: Final = 0.02
 _NO_RIGHT: Final = "its owner may not be given all that it follows"
+_NO_AUTHORITY: Final = f"its owner may not have events pushed: {targets.AUTHORITY}"
 _AHEAD: Final = "the log is not the one that it followed: reset the subscription"
 
 log = structlog.get_logger(__name__)
@@ -221,15 +222,17 @@ class Pusher:
         return more
 
     async def _may(self) -> bool:
-        """Tell whether the owner may be given today what the subscription follows; if not, note it."""
-        allowed = await self._allowed()
-        if not allowed:
-            await self._note(_NO_RIGHT)
-        return allowed
+        """Tell whether the owner may have pushed today what the subscription follows; if not, note why."""
+        refusal = await self._refusal()
+        if refusal is not None:
+            await self._note(refusal)
+        return refusal is None
 
-    async def _allowed(self) -> bool:
+    async def _refusal(self) -> str | None:
         person = await self._means.directory.person(self.subscription.user_id)
-        return person is not None and not person.disabled and may_still(person, None, self.subscription.choice.rights)
+        if person is None or person.disabled or not may_still(person, None, self.subscription.choice.rights):
+            return _NO_RIGHT
+        return None if person.holds(targets.AUTHORITY) else _NO_AUTHORITY
 
     async def _note(self, trouble: str | None) -> None:
         if trouble == self._trouble:
@@ -306,7 +309,7 @@ class Pusher:
             await self._gate.wait()
             slot.flying = True
             try:
-                if self._end.is_set() or time.monotonic() >= self._valid_until or not await self._allowed():
+                if self._end.is_set() or time.monotonic() >= self._valid_until or await self._refusal() is not None:
                     return None
                 webhook = self.webhook
                 answer = await call(

@@ -20,6 +20,9 @@ from convstore.webhook.signing import check_secrets
 
 sql: Final = Statements(files(__package__) / "statements.sql")
 
+AUTHORITY: Final = "F_WEBHOOKS"
+"""The authority to have this server call others: what is pushed leaves it, as long as nobody stops that."""
+
 _LONGEST_URL: Final = 2_000
 _MOST_HEADERS: Final = 20
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
