@@ -36,6 +36,16 @@ async def test_a_taken_port_is_named(tmp_path: Path) -> None:
     assert f"port {port}" in refused.stderr
 
 
+async def test_a_server_that_migrates_nothing_refuses_a_store_that_is_not_there(tmp_path: Path) -> None:
+    refused = await asyncio.to_thread(
+        convstore, "serve", "--no-migrate", "--data-dir", str(tmp_path / "data"), "--port", "0"
+    )
+
+    assert 2 == refused.returncode
+    assert "lacks 0001_log" in refused.stderr
+    assert "convstore migrate" in refused.stderr
+
+
 async def test_the_demo_stays_on_this_machine_unless_told_twice(tmp_path: Path) -> None:
     refused = await asyncio.to_thread(
         convstore, "serve", "--demo", "--host", "0.0.0.0", "--data-dir", str(tmp_path / "data"), "--port", "0"

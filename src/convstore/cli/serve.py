@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import ipaddress
 import multiprocessing
 import signal
@@ -43,7 +44,7 @@ from convstore.log.create import facts
 from convstore.log.presence import Presence
 from convstore.log.recorded import Meta
 from convstore.log.store import Store
-from convstore.migrate import migrate
+from convstore.migrate import migrate, missing
 from convstore.webhook.service import Webhooks
 
 log = structlog.get_logger(__name__)
@@ -103,6 +104,8 @@ async def _serve(settings: Settings, *, with_demo: bool, demo_anywhere: bool, mi
         if migrates:
             for name in await migrate(dsn, partitions=settings.partitions):
                 log.info("schema.migrated", migration=name)
+        elif lacks := await missing(dsn):
+            raise ConfigError(f"The database lacks {', '.join(lacks)}: let its owner run `convstore migrate` first.")
         # Here too, for the same reason as in serve().
         async with Presence(dsn):
             pass
@@ -379,12 +382,8 @@ def _worker(settings: Settings, dsn: str, port: int, worker: int) -> None:
         parent = multiprocessing.parent_process()
         assert parent is not None  # noqa: S101 - this runs in a child only
         asyncio.get_running_loop().add_reader(parent.sentinel, _gone(parent.sentinel, stop))
-        listener = socket.create_server(
-            (settings.host, port),
-            family=socket.AF_INET6 if ":" in settings.host else socket.AF_INET,
-            reuse_port=True,
-        )
-        with listener:
+        # As the parent has bound it, which holds the port: one family or both, whatever the host's name stands for.
+        with _listen(dataclasses.replace(settings, port=port)) as listener:
             await _work(settings, dsn, listener, stop, worker=worker)
 
     run(work())
