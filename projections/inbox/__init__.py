@@ -38,8 +38,10 @@ from convstore.projections import Change
 NAME = "inbox"
 VERSION = 1
 TABLES = ("inbox_conversation_v1", "inbox_v1", "inbox_count_v1", "inbox_gone_v1")
-# Counts are over many conversations, and tombstones are cleared by whatever event comes then.
-BY_CONVERSATION = ("inbox_conversation_v1", "inbox_v1")
+# Counts are over many conversations, and follow from the copies. Tombstones are cleared by whatever event comes then.
+BY_CONVERSATION = ("inbox_conversation_v1", "inbox_v1", "inbox_gone_v1")
+EXPIRING = {"inbox_gone_v1": "ends"}
+COUNTED = {"inbox_count_v1": "counted_again"}
 # By it an event finds the copies of its conversation, and tombstones are found that have had their time.
 WORKING_INDEXES = ("inbox_v1_by_conversation", "inbox_gone_v1_by_end")
 

@@ -202,6 +202,19 @@ SELECT n.message_type,
  WHERE n.user_id = $1
  GROUP BY n.message_type
 
+-- counted_again --
+-- What inbox_count_v1 has to say of a person, counted from his copies.
+--   $1 person
+SELECT i.user_id,
+       i.message_type,
+       i.partition,
+       count(*)::int AS total,
+       (count(*) FILTER (WHERE i.unread))::int AS unread,
+       (count(*) FILTER (WHERE i.unread_all))::int AS unread_all
+  FROM inbox_v1 AS i
+ WHERE i.user_id = $1
+ GROUP BY i.user_id, i.message_type, i.partition
+
 -- unread_copies --
 -- The next of the reader's unread copies, by conversation, with their partitions.
 --   $1 reader  $2 message type, NULL for all  $3 after this conversation  $4 at most

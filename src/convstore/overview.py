@@ -57,8 +57,9 @@ class Standing(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Sampled(Struct, frozen=True, kw_only=True, rename="camel"):
-    """What the samples of running servers have found of a read model: conversations replayed and compared, in all.
+    """What the samples of running servers have found of a read model.
 
+    ``conversations``: those replayed and compared, and people whose counts were made again.
     ``differing``: those that the read model shows otherwise; the last of them, in which table, and when.
     """
 

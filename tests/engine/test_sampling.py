@@ -8,7 +8,16 @@ from convstore.domain.types import Status
 from convstore.domain.uid import Uid
 from convstore.engine import Engine
 from convstore.engine.rebuild import drop_retired, rebuild
-from convstore.engine.sample import Place, choose, connect_to_sample, sample, sample_some
+from convstore.engine.sample import (
+    Place,
+    choose,
+    choose_person,
+    choose_row,
+    connect_to_sample,
+    recount,
+    sample,
+    sample_some,
+)
 from convstore.engine.verify import compare
 from convstore.log.recorded import Meta
 from convstore.log.store import Store
@@ -21,6 +30,7 @@ from words import (
     BOB,
     CID,
     CONVERSATION,
+    EVE,
     OTHER_CONVERSATION,
     add_participants,
     follow_up_flagged,
@@ -33,6 +43,7 @@ from words import (
 )
 
 _HERE = Place(0, CONVERSATION)
+_COLUMNS = "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 0"
 
 
 async def _talk(engine: Engine, store: Store, owner: Conn) -> None:
@@ -88,6 +99,93 @@ async def test_every_table_that_is_compared_is_compared(
     # As it was, for the replay at the end of every test.
     await rebuild(dsn, next(each for each in discover() if table in each.tables), grace=0)
     await drop_retired(dsn)
+
+
+async def test_a_row_that_no_event_made_is_found_from_its_own_end(
+    engine: Engine, store: Store, dsn: str, owner: Conn
+) -> None:
+    await _talk(engine, store, owner)
+    nowhere = Uid("Nowhere0001")
+    # Each table has rows of conversations only that the log does not know, all but the inbox of somebody nobody knows.
+    for projection in discover():
+        for table in projection.by_conversation:
+            columns = await owner.fetchval(
+                "SELECT string_agg(quote_ident(attname), ', ') FROM pg_attribute"
+                " WHERE attrelid = to_regclass($1) AND attnum > 0 AND attname NOT IN ('conversation_id', 'user_id')",
+                table,
+            )
+            person = "user_id" in {row[0] for row in await owner.fetch(_COLUMNS, table)}
+            await owner.execute(
+                f"WITH one AS (SELECT * FROM {table} LIMIT 1), gone AS (DELETE FROM {table})"
+                f" INSERT INTO {table} ({'user_id, ' if person else ''}conversation_id, {columns})"
+                f" SELECT {'$2, ' if person else ''}$1, {columns} FROM one",
+                nowhere,
+                *([EVE] if person else []),
+            )
+    conn = await connect_to_sample(dsn)
+    try:
+        for projection in discover():
+            for table in projection.by_conversation:
+                place = await choose_row(conn, table, 1)
+                assert place is not None
+                assert nowhere == place.conversation
+                found = await sample(conn, place, [projection])
+                assert found is not None
+                assert (table, "extra") in [(each.table, each.kind) for each in found]
+                # Its events would not have led there.
+                assert await sample(conn, Place(0, nowhere), [projection]) is None
+    finally:
+        await conn.close()
+    for projection in discover():
+        await rebuild(dsn, projection, grace=0)
+    await drop_retired(dsn)
+
+
+async def test_tombstones_that_may_have_been_cleared_away_are_not_missed(
+    engine: Engine, store: Store, dsn: str, owner: Conn
+) -> None:
+    await _talk(engine, store, owner)
+    before = await owner.fetch("DELETE FROM inbox_gone_v1 RETURNING *")
+    assert before
+    conn = await connect_to_sample(dsn)
+    try:
+        assert ["missing"] == [each.kind for each in await sample(conn, _HERE) or []]
+        # As if the log had gone on for longer than they last.
+        at = await owner.fetchval("SELECT recorded_at FROM head")
+        await owner.execute("UPDATE head SET recorded_at = recorded_at + interval '31 days'")
+        assert [] == await sample(conn, _HERE)
+        await owner.execute("UPDATE head SET recorded_at = $1", at)
+    finally:
+        await conn.close()
+    await rebuild(dsn, load("inbox"), grace=0)
+    await drop_retired(dsn)
+
+
+async def test_counts_of_a_person_are_made_again(engine: Engine, store: Store, dsn: str, owner: Conn) -> None:
+    await _talk(engine, store, owner)
+    await owner.execute("CREATE TABLE kept AS TABLE inbox_count_v1")
+    conn = await connect_to_sample(dsn)
+    try:
+        assert await choose_person(conn, "inbox_count_v1") in {ANN, CID}
+        assert [] == await recount(conn, load("inbox"), "inbox_count_v1", ANN)
+        for wrong, kind in (
+            ("UPDATE inbox_count_v1 SET unread = unread + 1 WHERE user_id = $1", "differs"),
+            ("DELETE FROM inbox_count_v1 WHERE user_id = $1", "missing"),
+            ("INSERT INTO inbox_count_v1 VALUES ($1, 'TICKET', 0, 1, 0, 0)", "extra"),
+        ):
+            await owner.execute(wrong, ANN)
+            found = await recount(conn, load("inbox"), "inbox_count_v1", ANN)
+            assert [("inbox_count_v1", kind)] == [(each.table, each.kind) for each in found]
+            assert f"user_id={ANN}" in found[0].key
+            before = engine.samples.differing
+            while engine.samples.differing == before:
+                await sample_some(dsn, engine)
+            await owner.execute("DELETE FROM inbox_count_v1")
+            await owner.execute("INSERT INTO inbox_count_v1 SELECT * FROM kept")
+        seen = {each.projection: each for each in (await read_overview(owner)).samples}["inbox_v1"]
+        assert (None, "inbox_count_v1") == (seen.last_conversation, seen.last_table)
+    finally:
+        await conn.close()
 
 
 async def test_what_weighs_too_much_is_left_alone(engine: Engine, store: Store, dsn: str, owner: Conn) -> None:

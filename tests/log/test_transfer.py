@@ -352,8 +352,8 @@ async def test_nothing_that_was_imported_is_left_to_be_sent(make_store: MakeStor
     try:
         await conn.execute("INSERT INTO delivery_checkpoint SELECT 'email', p, 0, '' FROM generate_series(0, 1) AS p")
         await conn.execute(
-            "INSERT INTO subscription (name, user_id, types, own, texts, internal) "
-            "VALUES ('s', $1, '{}', true, true, true)",
+            "INSERT INTO subscription (name, user_id, types, own, texts, internal, lease) "
+            "VALUES ('s', $1, '{}', true, true, true, 30)",
             ANN,
         )
         await conn.execute("INSERT INTO subscription_place SELECT 's', p, 7, 0 FROM generate_series(0, 1) AS p")

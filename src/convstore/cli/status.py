@@ -183,14 +183,17 @@ def _show_samples(console: Console, overview: Overview) -> None:
     last = max(each.sampled_at for each in overview.samples).isoformat(timespec="seconds")
     replayed = max(each.conversations for each in overview.samples)
     verdict = "some differ" if any(each.differing for each in overview.samples) else "none differed"
-    console.print(f"{_many(replayed, 'conversation')} sampled, {verdict}; the last at {last}")
+    console.print(f"{_many(replayed, 'sample')} compared, {verdict}; the last at {last}")
     for each in overview.samples:
         if each.differed_at is not None:
             when = each.differed_at.isoformat(timespec="seconds")
-            many = _many(each.differing, "conversation")
-            what = f"the last: {each.last_conversation} in {each.last_table}, at {when}"
-            console.print(Text(f"{each.projection} does not show {many} as the log says; {what}", "red"))
-            console.print(f"  which rows: convstore verify projections --conversation {each.last_conversation}")
+            # Counts of a person are of no one conversation.
+            of = each.last_conversation or "somebody's counts"
+            named = f"--conversation {each.last_conversation}" if each.last_conversation else each.projection
+            what = f"the last: {of} in {each.last_table}, at {when}"
+            many = _many(each.differing, "sample")
+            console.print(Text(f"{each.projection} is not what the log says in {many}; {what}", "red"))
+            console.print(f"  which rows: convstore verify projections {named}")
             console.print(f"  to mend it: convstore rebuild {each.projection}")
 
 

@@ -1,5 +1,6 @@
 """``convstore verify``: is the log what was appended, and are the inboxes what the log says?"""
 
+import random
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from convstore.cli.loop import run
 from convstore.config import Where
 from convstore.database import SERVER_ROLE, connect
 from convstore.domain.uid import Uid, partition_of
-from convstore.engine.sample import Place, choose, connect_to_sample
+from convstore.engine.sample import Place, choose, choose_person, choose_row, connect_to_sample, recount
 from convstore.engine.sample import sample as sample_one
 from convstore.engine.verify import Difference, compare
 from convstore.errors import ConfigError, ConversationNotFound
@@ -79,7 +80,8 @@ def projections(
     names
         Read models to check, such as inbox; by default all.
     sample
-        Replay only so many conversations, chosen at random, each by itself: seconds instead of the whole log.
+        Replay only so many conversations, chosen at random, each by itself: seconds instead of the whole log. Also as
+        many of which some row is chosen at random, and as many people whose counts are made again.
     conversation
         Replay only this conversation; may be given several times.
     """
@@ -116,6 +118,9 @@ async def _sample(
         partitions = (await facts(conn)).partitions
         places = [Place(partition_of(Uid(each), partitions), Uid(each)) for each in conversations]
         places += await choose(conn, number)
+        tables = [table for projection in chosen for table in projection.by_conversation]
+        rows = [await choose_row(conn, random.choice(tables), partitions) for _ in range(number)]  # noqa: S311
+        places += [place for place in rows if place is not None]
         with progress("replaying conversations") as advance:
             for done, place in enumerate(places, 1):
                 differences = await sample_one(conn, place, chosen)
@@ -123,9 +128,17 @@ async def _sample(
                     raise ConversationNotFound(place.conversation)
                 found += differences
                 advance(done, len(places))
+            people = 0
+            for projection in chosen:
+                for table in projection.counted:
+                    some = {await choose_person(conn, table) for _ in range(number)} - {None}
+                    for person in some:
+                        assert person is not None  # noqa: S101 - taken out above
+                        found += await recount(conn, projection, table, person)
+                        people += 1
     finally:
         await conn.close()
-    print(f"{len(places)} conversations replayed")  # noqa: T201
+    print(f"{len(places)} conversations replayed, {people} people's counts made again")  # noqa: T201
     return [(each, [difference for difference in found if difference.projection == each.id]) for each in chosen]
 
 

@@ -18,8 +18,8 @@ SELECT stream
    AND position = $2;
 
 -- note --
--- Counts one conversation for each of these read models.
---   $1 projection[]  $2 table that differed, NULL when none did[]  $3 conversation
+-- Counts one comparison of each of these read models.
+--   $1 projection[]  $2 table that differed, NULL when none did[]  $3 conversation, NULL for counts of a person
 INSERT INTO projection_sample AS s (
        projection, conversations, differing, sampled_at, last_conversation, last_table, differed_at)
 SELECT n.projection, 1, (n.name IS NOT NULL)::int, clock_timestamp(),
@@ -30,7 +30,8 @@ ON CONFLICT (projection) DO UPDATE
    SET conversations     = s.conversations + 1,
        differing         = s.differing + excluded.differing,
        sampled_at        = excluded.sampled_at,
-       last_conversation = coalesce(excluded.last_conversation, s.last_conversation),
+       last_conversation = CASE WHEN excluded.last_table IS NULL THEN s.last_conversation
+                                ELSE excluded.last_conversation END,
        last_table        = coalesce(excluded.last_table, s.last_table),
        differed_at       = coalesce(excluded.differed_at, s.differed_at);
 

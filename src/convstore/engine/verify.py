@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from convstore.database import SCHEMA, Conn
-from convstore.domain.uid import Uid
+from convstore.domain.uid import Uid, UserId
 from convstore.engine.checkpoint import sql
 from convstore.engine.shadow import Advance, Shadow, open_shadow
 from convstore.errors import ConvstoreError
@@ -38,6 +38,14 @@ class Difference(Struct, frozen=True):
     def what(self) -> str:
         """What is wrong with the row, in words."""
         return f"{self.kind} ({', '.join(self.columns)})" if self.columns else self.kind
+
+
+class Part(Struct, frozen=True):
+    """Rows of one conversation; in tables where only a person's can be found, those of these people."""
+
+    partition: int
+    conversation: Uid
+    people: Sequence[UserId]
 
 
 class NoCheckpoint(ConvstoreError):
@@ -99,21 +107,24 @@ async def live_positions(conn: Conn, projection: Projection) -> dict[int, int]:
 
 
 async def differing_rows(
-    conn: Conn, projection: Projection, table: str, schema: str, conversation: Uid | None = None
+    conn: Conn, projection: Projection, table: str, schema: str, part: Part | None = None
 ) -> list[Difference]:
-    """Compare a live table with the one that a replay has filled in this schema; of one conversation, or all rows.
+    """Compare a live table with the one that a replay has filled in this schema: a part of the rows, or all.
 
-    Of one conversation, in a table that begins with persons, only rows of people are compared whom the replay has:
-    there is no index to find those of others by.
+    Of a part, rows are left out that may have gone by themselves by the time that the log has reached.
     """
     keys = [row["attname"] for row in await conn.fetch(sql.primary_key, f"{SCHEMA}.{table}")]
     args: list[Any] = [MOST]
     only = ""
-    if conversation is not None:
-        args.append(conversation)
+    if part is not None:
+        args.append(part.conversation)
         only = "WHERE conversation_id = $2"
         if not await conn.fetchval(sql.has_index_by_conversation, f"{SCHEMA}.{table}"):
-            only += f" AND user_id IN (SELECT user_id FROM {schema}.{table})"  # noqa: S608 - names of the code's own
+            args.append(part.people)
+            only += f" AND user_id = ANY (${len(args)}::text[])"
+        if (ends := projection.expiring.get(table)) is not None:
+            args.append(part.partition)
+            only += f" AND {ends} > (SELECT recorded_at FROM {SCHEMA}.head WHERE partition = ${len(args)})"  # noqa: S608 - see below
     # Compared as texts: not every type has an equality of its own (json). Names come from the code, never from outside.
     rows = await conn.fetch(
         f"""
@@ -126,10 +137,11 @@ async def differing_rows(
         """,  # noqa: S608 - see above
         *args,
     )
-    return [_difference(projection.id, table, keys, row["live"], row["replayed"]) for row in rows]
+    return [difference(projection.id, table, keys, row["live"], row["replayed"]) for row in rows]
 
 
-def _difference(projection: str, table: str, keys: Sequence[str], live: str | None, replayed: str | None) -> Difference:
+def difference(projection: str, table: str, keys: Sequence[str], live: str | None, replayed: str | None) -> Difference:
+    """Name a row, as JSON, that is not what a replay has made; one of the two may be missing."""
     has: dict[str, Any] = msgspec.json.decode(live) if live is not None else {}
     shall: dict[str, Any] = msgspec.json.decode(replayed) if replayed is not None else {}
     named = ", ".join(f"{column}={(has or shall)[column]}" for column in keys)

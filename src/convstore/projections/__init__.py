@@ -62,8 +62,12 @@ class Projection(Struct, frozen=True, kw_only=True):
     apply: Statements
     queries: Statements
     fold: Callable[[Sequence[Recorded]], Iterator[Change]]
-    # Tables of which the rows of one conversation follow from its events alone: what samples compare.
+    # Tables of which the rows of one conversation follow from its events alone: what samples compare. Of those that
+    # rows go from by themselves, the column that says when: such rows may be there longer, but not shorter.
     by_conversation: tuple[str, ...]
+    expiring: Mapping[str, str]
+    # Tables of which the rows of one person follow from other tables, and the query that counts them again.
+    counted: Mapping[str, str]
     # Of all that the folder says: a rebuild that was interrupted goes on only with what it was begun with.
     digest: str
 
@@ -93,6 +97,8 @@ def load(name: str) -> Projection:
         queries=Statements(folder / "queries.sql"),
         fold=module.fold,
         by_conversation=tuple(getattr(module, "BY_CONVERSATION", module.TABLES)),
+        expiring=getattr(module, "EXPIRING", {}),
+        counted=getattr(module, "COUNTED", {}),
         digest=_digest(folder),
     )
 
