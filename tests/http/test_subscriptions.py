@@ -135,6 +135,40 @@ async def test_a_consumer_that_dies_loses_its_slots_with_what_it_had_not_acknowl
     assert 0 == await dead.ack(*had)
 
 
+async def test_what_a_consumer_has_in_hand_is_not_given_again_and_what_follows_is(busy: Client) -> None:
+    one = await made(busy.as_admin)
+    everything = ids(await one.read(limit=1000))
+    in_hand: list[Event] = []
+    while more := await one.read(limit=4, busy=[event["ack"] for event in in_hand]):
+        in_hand += more
+    assert sorted(everything) == sorted(ids(in_hand))
+    assert len(in_hand) == len(set(ids(in_hand)))
+    # Nothing of it was acknowledged by that: who forgets what he had gets it again.
+    assert sorted(everything) == sorted(ids(await one.read(limit=1000)))
+
+
+async def test_the_slots_of_what_a_consumer_has_in_hand_stay_its_own_when_another_comes(busy: Client) -> None:
+    one = await made(busy.as_admin)
+    two = Consumer(busy.as_admin, consumer="two")
+    in_hand = await one.read(limit=1000)
+    asked = {"limit": 1000, "busy": [event["ack"] for event in in_hand]}
+    assert 0 == await two.slots()
+
+    # It gives back what it is not busy with, and no more.
+    kept = (await one.ask("events", **asked)).json["slots"]
+    assert 32 == kept == SLOTS - await two.slots()
+    assert [] == await two.read(limit=1000)
+    assert len(in_hand) == await one.ack(*in_hand)
+
+    # What it was busy with before it left is another's by now, and comes there.
+    uid = await busy.as_mobile.send(CLERK)
+    late = [event for event in await one.read(limit=1000) + await two.read(limit=1000) if event["subject"] == uid]
+    assert late
+    await one.ask("leave")
+    await eventually(lambda: _even(two))
+    assert {event["id"] for event in late} <= set(ids(await two.read(limit=1000, busy=[in_hand[0]["ack"]])))
+
+
 async def test_an_event_that_cannot_be_dealt_with_becomes_a_dead_letter(busy: Client) -> None:
     consumer = await made(busy.as_admin)
     [bad] = await consumer.read(limit=1)

@@ -22,7 +22,9 @@ from convstore.http.nodes import json_bytes
 from convstore.http.openapi.operation import Schema
 from convstore.http.openapi.schemas import Schemas
 from convstore.http.reading import read_answer
+from convstore.http.sse import Ended
 from convstore.log import cloudevents
+from convstore.webhook import trying
 
 _KINDS: Final[tuple[type[Event], ...]] = (*get_args(ConversationEvent), *get_args(AccessEvent))
 
@@ -36,14 +38,20 @@ _WITHHELD: Final = (
 )
 # Those of them that the log always has.
 _WITHHELD_MEMBERS: Final = (("ConversationStarted", "subject"), ("Attachment", "name"))
-_CHANNELS: Final[Mapping[str, tuple[str, str]]] = {
+_CHANNELS: Final[Mapping[str, tuple[str | None, str]]] = {
     "events": (
         "messageConversations/events/stream",
         "Server-sent events: the next ones, and all to come, as they come.",
     ),
     "pages": ("messageConversations/events", "The next events, in a page; whoever wants more asks again."),
     "subscription": ("subscriptions/{name}/events", "The next events for one of the consumers of a subscription."),
+    "webhook": (
+        None,
+        "Each event of a subscription, as a POST to the url of its webhook; signed; and test events without meaning.",
+    ),
 }
+# What else there is on these channels.
+_BESIDE: Final = {"events": ["end"], "webhook": [trying.TYPE]}
 
 
 def make_document(origin: str, context_path: str) -> dict[str, Any]:
@@ -57,13 +65,32 @@ def make_document(origin: str, context_path: str) -> dict[str, Any]:
     messages["inbox-changed"] = {
         "name": "inbox-changed",
         "title": "Something changed in the caller's inbox",
+        "summary": (
+            "The kind of the server-sent event says what: `changed`, or `removed` from it; `ready` tells that nothing "
+            "is missed from here on, `reset` that the inbox is to be read again."
+        ),
         "contentType": Format.JSON.value,
         "payload": schemas.of(InboxEvent),
     }
+    messages["end"] = {
+        "name": "end",
+        "title": "There is no more on this stream",
+        "summary": "A server-sent event of the kind `end`, the last one.",
+        "contentType": Format.JSON.value,
+        "payload": schemas.of(Ended),
+    }
+    messages[trying.TYPE] = {
+        "name": trying.TYPE,
+        "title": "A test of a webhook",
+        "payload": {"allOf": [envelope, {"properties": {"type": {"const": trying.TYPE}}}]},
+    }
     logged = [tag_of(kind) for kind in _KINDS]
-    channels = {name: _channel(address, about, logged) for name, (address, about) in _CHANNELS.items()}
+    channels = {
+        name: _channel(address, about, [*logged, *_BESIDE.get(name, ())])
+        for name, (address, about) in _CHANNELS.items()
+    }
     channels["subscription"]["parameters"] = {"name": {"description": "The subscription's name."}}
-    channels["inbox"] = _channel("me/events", "The caller's inbox, as it changes.", ["inbox-changed"])
+    channels["inbox"] = _channel("me/events", "The caller's inbox, as it changes.", ["inbox-changed", "end"])
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -128,9 +155,10 @@ def _message(kind: type[Event], envelope: Schema, schemas: Schemas) -> dict[str,
     }
 
 
-def _channel(path: str, about: str, tags: list[str]) -> dict[str, Any]:
+def _channel(path: str | None, about: str, tags: list[str]) -> dict[str, Any]:
     return {
-        "address": f"/{path}",
+        # Receivers have addresses of their own.
+        "address": None if path is None else f"/{path}",
         "description": about,
         "messages": {tag: {"$ref": f"#/components/messages/{tag}"} for tag in tags},
     }

@@ -46,6 +46,12 @@ class Sent(Struct, frozen=True):
     event: str | None = None
 
 
+class Ended(Struct, frozen=True):
+    """What the event of the kind ``end`` says: why there is no more."""
+
+    reason: str
+
+
 class StreamEnded(ConvstoreError):
     """There is no more to come on this stream; the text tells the client why."""
 
@@ -216,7 +222,7 @@ class _Writer:
 
     async def end(self, reason: str) -> None:
         """Say why there is no more."""
-        await self.write(b"".join(_frames([Sent(msgspec.json.encode({"reason": reason}), event="end")])))
+        await self.write(b"".join(_frames([Sent(msgspec.json.encode(Ended(reason)), event="end")])))
 
 
 def _frames(events: Iterable[Sent]) -> Iterable[bytes]:

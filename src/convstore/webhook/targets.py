@@ -25,6 +25,8 @@ AUTHORITY: Final = "F_WEBHOOKS"
 
 _LONGEST_URL: Final = 2_000
 _MOST_HEADERS: Final = 20
+# A name: what ends in a number is an address that is written in some other way (WHATWG URL, host parsing).
+_HOST: Final = re.compile(r"(?:[0-9A-Za-z_-]{1,63}\.)*(?!(?:[0-9]+|0[xX][0-9A-Fa-f]*)\.?$)[0-9A-Za-z_-]{1,63}\.?")
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _HEADER_VALUE: Final = re.compile(r"[\x20-\x7e]{0,2000}")
 # Said by us, or by HTTP itself.
@@ -180,7 +182,9 @@ def _check_url(text: str, guard: Guard) -> None:
         raise WebhookRefused("The url must have no name, no password and no fragment; use headers to log in.")
     try:
         address = ip_address(url.host or "")
-    except ValueError:
+    except ValueError as error:
+        if _HOST.fullmatch(url.raw_host or "") is None:
+            raise WebhookRefused("The url's host is no name, and no address in its usual form.") from error
         return
     if not guard.allows(str(address)):
         raise WebhookRefused("This address may not be called: the operator can allow its network (webhook-networks).")
