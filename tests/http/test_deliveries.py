@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from people import ADMIN, CLERK, MC, MOBILE, NO_CONVERSATION, Client, MakeClient
+from people import ADMIN, CLERK, IMPORTER, MC, MOBILE, NO_CONVERSATION, Client, MakeClient
 
 from convstore.delivery.signed import Purpose, Signer
 from convstore.domain.uid import Uid
@@ -30,6 +30,8 @@ async def test_they_are_listed_in_json(client: Client) -> None:
     answer = await client.as_admin.get(f"{MC}/{uid}/deliveries")
     assert 200 == answer.status
     assert {"page": 1, "pageCount": 1, "total": 3, "pageSize": 50} == answer.json["pager"]
+    paged = (await client.as_admin.get(f"{MC}/{uid}/deliveries?pageSize=1")).json["pager"]
+    assert paged["nextPage"].endswith(f"{MC}/{uid}/deliveries?page=2&pageSize=1")
     found: dict[Any, Any] = {(each["user"]["id"], each["channel"]): each for each in answer.json["deliveries"]}
     failed = found[CLERK, "email"]
     assert ("FAILED", "550 5.1.1", 1, "AMessageUid") == tuple(
@@ -54,10 +56,23 @@ async def test_they_are_listed_in_xml_and_by_the_query_language(client: Client) 
     assert 304 == again.status
 
 
-async def test_others_than_superusers_learn_nothing_of_them(client: Client) -> None:
+async def test_it_takes_a_right_and_access_to_the_conversation_to_see_them(client: Client) -> None:
     uid = await _told(client)
-    assert 403 == (await client.as_mobile.get(f"{MC}/{uid}/deliveries")).status
+    denied = await client.as_mobile.get(f"{MC}/{uid}/deliveries")
+    assert (403, "Access is denied, requires one Authority from [F_DELIVERIES]") == (
+        denied.status,
+        denied.json["message"],
+    )
     assert 404 == (await client.as_admin.get(f"{MC}/{NO_CONVERSATION}/deliveries")).status
+    # The importer has the right, and is in one of the two conversations.
+    assert 403 == (await client.as_importer.get(f"{MC}/{uid}/deliveries")).status
+    own = await client.as_mobile.send(IMPORTER, ADMIN)
+    await client.backend.pool.execute(_ADD, own, ADMIN, "email", "sent", None, 1)
+    await client.backend.pool.execute(_ADD, own, ADMIN, "sms", "sent", None, 1)
+    await client.backend.pool.execute("UPDATE delivery SET internal = true WHERE channel = 'sms'")
+    for by, channels in ((client.as_importer, {"email"}), (client.as_admin, {"email", "sms"})):
+        answer = await by.get(f"{MC}/{own}/deliveries")
+        assert channels == {each["channel"] for each in answer.json["deliveries"]}
 
 
 def _link(client: Client, *, key: int = 0, purpose: Purpose = Purpose.UNSUBSCRIBE_EMAIL) -> str:

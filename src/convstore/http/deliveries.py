@@ -74,4 +74,4 @@ async def of_conversation(request: web.Request) -> web.Response:
         order=_LATEST_FIRST,
     )
     plan = plan_list(source, asked.query, asked.query.fields or EVERYTHING)
-    return await list_answer(request, DELIVERY, Listing(plan, asked.kept))
+    return await list_answer(request, DELIVERY, Listing(plan, asked.kept, within=f"messageConversations/{uid}/"))

@@ -60,12 +60,14 @@ class Asked(Struct, frozen=True):
 class Listing(Struct, frozen=True):
     """A planned list, and the parameters that the links to its other pages keep.
 
-    ``all_tickets``: of conversations, that it has others than the reader's own.
+    ``all_tickets``: of conversations, that it has others than the reader's own. ``within``: the path below the API of
+    the object that it belongs to, with a slash at the end; '' for a list of its own.
     """
 
     plan: ListPlan
     kept: str
     all_tickets: bool = False
+    within: str = ""
 
 
 def asked_of_list(raw_query: str) -> Asked:
@@ -96,7 +98,7 @@ async def list_answer(
         if tag is not None:
             return _not_modified(request, tag, now.positions, mark)
     page = await run_list(readers, plan, caller=caller, api_url=base)
-    link = f"{base}/{entity.plural}"
+    link = f"{base}/{listing.within}{entity.plural}"
     found: AnyPager = None
     if plan.paging.cursor is not None:
         found = cursor_pager(plan.paging, page.next_cursor, link + request[SUFFIX], listing.kept)
