@@ -46,6 +46,7 @@ _HINTS: Final = {
     "not a mail server": "Something else listens there: is the port right?",
     "invalid address": "An address is of the form name@example.org.",
     "invalid number": "A number has the country's code: +255700000001.",
+    "HTTP 404": "Is the path in --sms-gateway right?",
     "550 5.7": "Is this machine allowed to send mails to others by it?",
 }
 

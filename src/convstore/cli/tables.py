@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 
 def print_lines(lines: Iterable[str]) -> None:
@@ -16,7 +16,8 @@ def print_lines(lines: Iterable[str]) -> None:
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print rows of texts; the names of the columns only on a terminal."""
     if sys.stdout.isatty():
-        table = Table(*columns)
+        # What is too long goes on below: half a uid is of no use.
+        table = Table(*(Column(name, overflow="fold") for name in columns))
         for row in rows:
             table.add_row(*row)
         Console(markup=False).print(table)
