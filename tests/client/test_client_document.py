@@ -27,8 +27,8 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "client.md"
 # CONTRIBUTING.md: how many events there are at least, and how often each program is killed meanwhile.
 EVENTS = int(os.environ.get("CONVSTORE_TEST_EVENTS", "120"))
 KILLS = max(3, EVENTS // 1500)
-# Each is two events, and its reply one.
-LETTERS = -(-EVENTS // 3)
+# Each is three events, and its reply one.
+LETTERS = -(-EVENTS // 4)
 WRITERS = 8
 PATIENCE = 60 + EVENTS / 50
 

@@ -13,6 +13,7 @@ from dialling import RETRIES, Dial
 from relay import Relay, relaying
 
 from convstore.client import By, Client, Event, Forbidden, InboxChange, InboxEvent, NotAuthenticated
+from convstore.client import data as said
 from convstore.client.data import ConversationStarted, File, Known, MessagePosted, Unknown, read_data
 from convstore.domain import events as logged
 from convstore.domain.access import LoggedEvent
@@ -211,6 +212,8 @@ def test_what_the_client_knows_is_what_the_log_holds() -> None:
     kept = {each.__struct_config__.tag: each for each in LoggedEvent.__args__}
 
     assert kept.keys() == known.keys()
+    # What a type checker lets programs import.
+    assert {kind.__name__ for kind in known.values()} <= set(said.__all__)
     for tag, kind in kept.items():
         assert kind.__struct_fields__ == known[tag].__struct_fields__, tag
     assert Attachment.__struct_fields__ == File.__struct_fields__

@@ -19,14 +19,16 @@ from convstore.client import (
     Forbidden,
     Invalid,
     KeyReused,
+    MessageType,
     NotAuthenticated,
     NotFound,
+    Priority,
     Retries,
+    Status,
     Unavailable,
     Unreachable,
     Unreadable,
 )
-from convstore.domain.types import MessageType, Priority, Status
 from served import Served, free_port
 
 ADMIN, MOBILE, SUPPORT = "xE7jOejl9FI", "PhzytPW3g2J", "zWu3VHOAJAz"

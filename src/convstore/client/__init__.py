@@ -36,6 +36,7 @@ from convstore.client.errors import (
 from convstore.client.events import LATEST, START, By, Event, Page
 from convstore.client.subscription import Delivery, Subscription
 from convstore.client.transport import Retries
+from convstore.domain.types import MessageType, Priority, Status
 
 __all__ = [
     "LATEST",
@@ -57,12 +58,15 @@ __all__ = [
     "Invalid",
     "KeyReused",
     "Message",
+    "MessageType",
     "NotAuthenticated",
     "NotFound",
     "Page",
     "Person",
+    "Priority",
     "Refused",
     "Retries",
+    "Status",
     "Subscription",
     "Unavailable",
     "Unreachable",

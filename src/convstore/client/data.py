@@ -26,6 +26,32 @@ from convstore.domain.events import (
 from convstore.domain.types import Addressed, MessageType, Priority, Status
 from convstore.domain.uid import Uid, UserId
 
+__all__ = [
+    "Addressed",
+    "AssigneeCleared",
+    "AssigneeSet",
+    "ConversationDeleted",
+    "ConversationRead",
+    "ConversationStarted",
+    "ConversationUnread",
+    "Data",
+    "Event",
+    "ExplanationViewed",
+    "File",
+    "FollowUpCleared",
+    "FollowUpFlagged",
+    "HistoryViewed",
+    "InboxViewed",
+    "Known",
+    "MessagePosted",
+    "ParticipantRemoved",
+    "ParticipantsAdded",
+    "PrioritySet",
+    "StatusSet",
+    "Unknown",
+    "read_data",
+]
+
 
 class ConversationStarted(Event, frozen=True, kw_only=True, tag="conversation-started"):
     """A conversation began. A ``sender`` is its first participant; without one, a system began it."""
