@@ -93,7 +93,7 @@ export const fr: Record<keyof typeof en, string> = {
   labelled: "{label} : {value}",
   assignee: "Assigné à",
   nobody: "personne",
-  assignMe: "M’assigner",
+  assignMe: "M’assigner ce ticket",
   unassign: "Retirer l’assignation",
   assignOther: "Assigner à quelqu’un",
   assigned: "Assigné à {name}",
