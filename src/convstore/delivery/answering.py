@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -16,7 +17,7 @@ from convstore.delivery.inbound import Answer, Outcome, answer, bounce_status, i
 from convstore.delivery.leader import sql
 from convstore.delivery.plan import reply_address
 from convstore.delivery.signed import Purpose, Signer, Token
-from convstore.delivery.unquote import unquoted
+from convstore.delivery.unquote import above, named, unquoted
 from convstore.directory import Directory, Person
 from convstore.domain.commands import Reply
 from convstore.domain.events import MessagePosted
@@ -70,6 +71,9 @@ class Answering:
         self._valid = timedelta(days=settings.mail_reply_days)
         local, _, self._domain = reply_address(settings).lower().rpartition("@")
         self._prefix = f"{local}+"
+        self._ours = named(
+            rf"{re.escape(self._prefix)}[a-z2-7]+@{re.escape(self._domain)}", re.escape(settings.mail_from)
+        )
         self._longest_text = longest_text
 
     def token(self, recipient: str) -> Token:
@@ -113,7 +117,7 @@ class Answering:
     async def _without_quotes(self, found: Answer) -> Answer:
         if len(found.text.encode("utf-8", "replace")) > self._longest_text:
             raise Verdict(Outcome.REFUSED, "552 5.3.4 The text is too long")
-        text = await unquoted(found.text)
+        text = await unquoted(above(found.text, self._ours))
         if text is None:
             raise Verdict(Outcome.REFUSED, "554 5.6.0 The answer cannot be told from what it quotes")
         if not text:
