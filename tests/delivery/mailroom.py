@@ -117,6 +117,11 @@ class Process:
         rows = await self.pool.fetch("SELECT user_id, state, reason, attempts FROM delivery")
         return {row["user_id"]: (row["state"], row["reason"], row["attempts"]) for row in rows}
 
+    async def held(self, number: int) -> bool:
+        """Tell whether so many wait and none was tried: between two looks at a mail server that takes nothing."""
+        found = [(state, attempts) for state, _, attempts in (await self.reasons()).values()]
+        return [("waiting", 0)] * number == found
+
     async def settled(self) -> bool:
         """Tell whether there is nothing left to send: the log was read to its end, and every row is final."""
         behind: int = await self.pool.fetchval(

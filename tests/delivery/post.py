@@ -173,7 +173,7 @@ async def post_office(**options: Any) -> AsyncIterator[Post]:
 
 @dataclass
 class Gateway:
-    """An SMS gateway. ``script``: status and headers of the next answers; then 200."""
+    """An SMS gateway. ``script``: status and headers of the next answers, 0 for hanging up; then 200."""
 
     requests: list[dict[str, Any]] = field(default_factory=list)
     script: list[tuple[int, dict[str, str]]] = field(default_factory=list)
@@ -189,6 +189,9 @@ class Gateway:
             }
         )
         status, headers = self.script.pop(0) if self.script else (200, {})
+        if not status:
+            assert request.transport is not None
+            request.transport.abort()
         return web.Response(status=status, headers=headers)
 
 

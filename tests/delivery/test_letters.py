@@ -52,12 +52,15 @@ async def test_the_footer_is_in_the_language_of_whoever_began_the_conversation(
         await room.pool.execute("INSERT INTO user_setting VALUES ($1, 'keyUiLocale', $2)", person, locale)
     await room.pool.execute("INSERT INTO setting VALUES ('keyUiLocale', 'fr')")
     for writer in staff:
-        await room.send(staff[-1], by=writer)
-        await eventually(room.settled)
-    said = [re.search(r'target="_top">(.*?)<', mail.body("html")) for mail in post.mails]
+        await room.send(staff[-1], by=writer, subject=writer)
+    await eventually(room.settled)
+    said = {}
+    for mail in post.mails:
+        found = re.search(r'target="_top">(.*?)<', mail.body("html"))
+        said[mail.message["Subject"].removeprefix("[DHIS 2] ")] = found and found[1]
     french, english = "Répondre à ce message", "Respond to this message"
     # The last one has chosen none: the system's.
-    assert [french, french, english, english, french] == [found[1] for found in said if found]
+    assert dict(zip(staff, (french, french, english, english, french), strict=True)) == said
 
 
 def test_every_language_has_every_phrase() -> None:
@@ -114,12 +117,17 @@ async def test_nobody_smuggles_a_header_in(room: Process, staff: Staff, post: Po
 
 
 async def test_long_and_foreign_texts_arrive_whole(room: Process, staff: Staff, post: Post) -> None:
+    await room.pool.execute("INSERT INTO setting VALUES ('applicationTitle', repeat('Health ', 200))")
     subject = "Rapport sur l'épidémie — " + "ሰላም " * 40
     text = "መልእክት " * 2_000 + "\n" + "x" * 5_000
     await room.send(staff[0], subject=subject[:255], text=text)
     await eventually(room.settled)
     (mail,) = post.mails
-    assert f"[DHIS 2] {one_line(subject[:255])}" == mail.message["Subject"]
+    title = one_line("Health " * 200)
+    assert f"[{title}] {one_line(subject[:255])}" == mail.message["Subject"]
+    assert "dhis@dhis.example.org" == mail.message["From"].addresses[0].addr_spec
+    # RFC 2047 section 2.
+    assert max(len(line) for line in mail.raw.split(b"\r\n\r\n")[0].split(b"\r\n") if b"=?" in line) <= 76
     assert mail.body("plain").startswith(text)
     assert max(map(len, mail.raw.split(b"\r\n"))) <= 998
 

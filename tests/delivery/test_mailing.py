@@ -1,5 +1,6 @@
 """Messages become mails: who gets one, once, whatever the mail server does."""
 
+from aiosmtpd.smtp import SMTP, Envelope
 from mailroom import Process, address
 from post import Post, answer, hang_up
 
@@ -45,6 +46,21 @@ async def test_a_connection_that_breaks_off_in_the_dialogue_loses_nothing(
     assert {address(person): 1 for person in staff} == post.by_recipient
 
 
+async def test_what_may_have_been_taken_is_sent_once_more_and_no_third_time(
+    room: Process, staff: Staff, post: Post
+) -> None:
+    async def take_without_a_word(server: SMTP, envelope: Envelope) -> str | None:
+        post.take(envelope)
+        return await hang_up(server, envelope)
+
+    post.script += [take_without_a_word] * 2
+    await room.send(staff[0])
+    await eventually(room.settled)
+    assert ("uncertain", "connection lost", 2) == (await room.reasons())[staff[0]]
+    first, second = post.to(address(staff[0]))
+    assert first.message["Message-ID"] == second.message["Message-ID"]
+
+
 async def test_a_mail_server_that_is_down_for_a_while_is_waited_for(room: Process, staff: Staff, post: Post) -> None:
     await post.shut()
     await room.send(*staff)
@@ -53,8 +69,7 @@ async def test_a_mail_server_that_is_down_for_a_while_is_waited_for(room: Proces
         return await room.pool.fetchval("SELECT trouble FROM delivery_leader") == "connection refused"
 
     await eventually(troubled)
-    assert {"waiting": 5} == await room.states()
-    assert {0} == {attempts for _, _, attempts in (await room.reasons()).values()}
+    await eventually(lambda: room.held(5))
     await post.open()
     await eventually(room.settled)
     assert {address(person): 1 for person in staff} == post.by_recipient

@@ -103,19 +103,20 @@ async def test_the_test_mail_and_the_test_sms_say_what_was_answered(post: Post) 
         *("--mail-server", f"127.0.0.1:{post.port}", "--mail-security", "none", "--mail-from", "dhis@example.org"),
         *("--email", "ann@example.org"),
     ]
-    done = await asyncio.to_thread(convstore, "delivery", "test", *mail)
-    assert (0, "the mail server took the mail\n") == (done.returncode, done.stdout)
+    async with sms_gateway() as gateway:
+        url = gateway.url + "?to=${recipient}&text=${text}"
+        text = ["--sms", "+255 700 000001", "--sms-gateway", url, "--sms-method", "GET"]
+        done = await asyncio.to_thread(convstore, "delivery", "test", *mail, *text)
+        assert (0, "the mail server took the mail\nthe gateway took the SMS\n") == (done.returncode, done.stdout)
+        assert ["255700000001"] == [request["query"]["to"] for request in gateway.requests]
     assert ["ann@example.org"] == post.mails[0].recipients
     post.refuse["ann@example.org"] = "550 5.1.1 <ann@example.org> no such user"
     refused = await asyncio.to_thread(convstore, "delivery", "test", *mail)
     assert (1, "convstore: It was not sent: 550 5.1.1.\n") == (refused.returncode, refused.stderr)
+    await post.shut()
+    away = await asyncio.to_thread(convstore, "delivery", "test", *mail)
+    await post.open()
+    assert away.stderr.startswith("convstore: It was not sent: connection refused. Nothing listens there:")
     nothing = await asyncio.to_thread(convstore, "delivery", "test", "--email", "ann@example.org")
     assert 2 == nothing.returncode
     assert "--mail-server" in nothing.stderr
-    async with sms_gateway() as gateway:
-        url = gateway.url + "?to=${recipient}&text=${text}"
-        texted = await asyncio.to_thread(
-            convstore, "delivery", "test", "--sms", "+255 700 000001", "--sms-gateway", url, "--sms-method", "GET"
-        )
-        assert (0, "the gateway took the SMS\n") == (texted.returncode, texted.stdout)
-        assert ["255700000001"] == [request["query"]["to"] for request in gateway.requests]

@@ -1,8 +1,10 @@
 """SMS: a gateway by an operator's template, numbers, lengths, and what the gateway answers."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from urllib.parse import parse_qs
+from xml.etree import ElementTree as ET
 
 import pytest
 from mailroom import WRITER, Process, add_people, process
@@ -10,8 +12,9 @@ from post import Gateway, sms_gateway
 
 from convstore.config import Settings
 from convstore.database import Pool
+from convstore.delivery.plan import sms
 from convstore.delivery.sms import number_of, sms_text
-from convstore.delivery.verdict import Skipped
+from convstore.delivery.verdict import Deferred, NotSent, Refused, Skipped, Unavailable
 from convstore.domain.uid import UserId
 from eventually import eventually
 from seeding import people
@@ -100,6 +103,75 @@ async def test_a_gateway_that_is_away_or_knows_us_not_is_waited_for(
     await texter.send(*nurses)
     await eventually(texter.settled)
     assert {"sent": 3} == await texter.states(channel="sms")
+
+
+async def test_what_the_gateway_may_have_sent_is_asked_for_once_more_and_no_third_time(
+    texter: Process, nurses: Staff, gateway: Gateway
+) -> None:
+    gateway.script += [(0, {}), (0, {})]
+    await texter.send(nurses[0])
+    await eventually(texter.settled)
+    assert ("uncertain", "connection lost", 2) == (await texter.reasons())[nurses[0]]
+    # A gateway that remembers them knows that they are one.
+    assert 1 == len({request["headers"]["Idempotency-Key"] for request in gateway.requests})
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        ((402, {}), Unavailable("HTTP 402")),
+        ((405, {}), Unavailable("HTTP 405")),
+        ((301, {"Location": "/elsewhere"}), Unavailable("HTTP 301")),
+        ((404, {}), Refused("HTTP 404")),
+        ((429, {"Retry-After": "7"}), Deferred("HTTP 429", after=7.0)),
+    ],
+)
+async def test_what_a_gateway_says_is_about_one_or_about_all(
+    gateway: Gateway, answer: tuple[int, dict[str, str]], why: NotSent
+) -> None:
+    channel = sms(texting(gateway))
+    assert channel is not None
+    gateway.script.append(answer)
+    with pytest.raises(type(why)) as said:
+        await channel.ask("255700000001", "text", "id")
+    await channel.rest()
+    assert (why.reason, why.after) == (said.value.reason, said.value.after)
+
+
+async def test_without_a_gateway_the_setting_to_look_at_is_named() -> None:
+    for host, reason in (("127.0.0.1:1", "connection refused"), ("nowhere.invalid", "unknown host")):
+        channel = sms(texting(Gateway(url=f"http://{host}/")))
+        assert channel is not None
+        with pytest.raises(Unavailable, match=reason):
+            await channel.ask("255700000001", "text", "id")
+        await channel.rest()
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "read"),
+    [
+        (
+            "application/json; charset=utf-8",
+            '{"to": "${recipient}", "text": "${text}"}',
+            lambda body: json.loads(body)["text"],
+        ),
+        ("application/x-www-form-urlencoded", "to=${recipient}&text=${text}", lambda body: parse_qs(body)["text"][0]),
+        (
+            "text/xml",
+            '<sms to="${recipient}"><t>${text}</t></sms>',
+            lambda body: ET.fromstring(body).findtext("t"),
+        ),
+    ],
+)
+async def test_a_text_stays_one_value_in_every_kind_of_body(
+    gateway: Gateway, content_type: str, body: str, read: Callable[[str], str]
+) -> None:
+    channel = sms(texting(gateway, sms_headers=(f"Content-Type: {content_type}",), sms_body=body))
+    assert channel is not None
+    text = 'a"}&text=b\\</t><t>]]>${recipient} $$ %20+ \U0001f9a0 \u05e9'
+    await channel.ask("255700000001", text, "id")
+    await channel.rest()
+    assert text == read(gateway.requests[0]["body"])
 
 
 async def test_a_longer_text_than_may_be_is_not_sent_at_all(texter: Process, nurses: Staff, gateway: Gateway) -> None:
