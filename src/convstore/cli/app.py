@@ -117,7 +117,7 @@ def _told(error: Exception) -> str:
     if not (of_database := list(getattr(error, "__notes__", ()))) and isinstance(error, OSError):
         return f"{error.filename}: {error.strerror}" if error.filename else str(error)
     # Time that is over has no words of its own.
-    return f"The database {' '.join(of_database) or 'in use'} cannot be used: {str(error) or type(error).__name__}"
+    return f"{' '.join(['The database', *of_database])} cannot be used: {str(error) or type(error).__name__}"
 
 
 def _fail(message: str, code: int) -> None:
