@@ -77,7 +77,13 @@ async def open_readers(dsn: str, *, size: int = 10, application: str = "convstor
         statement_timeout=f"{LONGEST_READ_SECONDS}s",
     )
     return await asyncpg.create_pool(
-        dsn, min_size=min(2, size), max_size=size, server_settings=chosen, reset=_nothing_to_reset
+        dsn,
+        min_size=min(2, size),
+        max_size=size,
+        server_settings=chosen,
+        reset=_nothing_to_reset,
+        # They stay open: else each time that one is lent and given back a timer is stopped and started.
+        max_inactive_connection_lifetime=0.0,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor, WrappedLogger
 
 _SHARED: tuple[Processor, ...] = (
     structlog.contextvars.merge_contextvars,
@@ -54,11 +54,15 @@ def _columns() -> list[Processor]:
 
 
 def _json_bytes() -> list[Processor]:
-    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_encoded)]
+    return [structlog.processors.format_exc_info, _line]
 
 
 def _json_text() -> list[Processor]:
     return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_text)]
+
+
+def _line(_logger: WrappedLogger, _method: str, line: EventDict) -> bytes:
+    return _encoded(line)
 
 
 def _encoded(line: Any, **_: Any) -> bytes:

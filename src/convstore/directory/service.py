@@ -4,7 +4,7 @@ What was found is remembered for a minute at most, and dropped as soon as the di
 """
 
 import asyncio
-import hmac
+import hashlib
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -66,7 +66,7 @@ class Directory:
         self.tokens = Tokens(pool, self._hears, clock=clock)
         """The personal access tokens: ``by_token`` lets their holders in."""
         self._throttle = Throttle(clock=clock)
-        # Which hash a name and password were found to belong to, by their HMAC under a key that dies with the process.
+        # Which hash a name and password were found to belong to, by their MAC under a key that dies with the process.
         self._secret = secrets.token_bytes(32)
         self._verified: Recent[bytes, str] = Recent(size=PEOPLE, seconds=REMEMBER_SECONDS, clock=clock)
         self._verifying: dict[bytes, asyncio.Task[bool]] = {}
@@ -356,7 +356,8 @@ class Directory:
         # The length keeps the name and the password apart. Whatever came in is digested, even half a character.
         name = username.encode("utf-8", "surrogatepass")
         raw = len(name).to_bytes(4, "big") + name + password.encode("utf-8", "surrogatepass")
-        return hmac.digest(self._secret, raw, "sha256")
+        # Keyed BLAKE2 is a MAC (RFC 7693 section 1), and takes a third of the time of an HMAC: each request has one.
+        return hashlib.blake2b(raw, key=self._secret, digest_size=32).digest()
 
     async def _login(self, username: str) -> _Login | None:
         if (known := self._logins.get(username)) is not None:

@@ -8,6 +8,7 @@ again while somebody goes through the pages comes again, later: nothing is passe
 import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import lru_cache
 from importlib.resources import files
 from typing import Final
 
@@ -143,6 +144,7 @@ def decode(backend: Backend, view: Viewer, text: str) -> tuple[int, ...]:
     return positions
 
 
+@lru_cache(maxsize=10_000)
 def _mark(view: str) -> bytes:
     return hashlib.sha256(view.encode()).digest()[: cursor.MARK]
 

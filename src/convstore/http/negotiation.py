@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from enum import Enum
+from functools import lru_cache
 
 
 class Format(Enum):
@@ -17,6 +18,8 @@ _NAMED = {"application/json": Format.JSON, "application/xml": Format.XML, "text/
 _ANY = frozenset({"*/*", "application/*"})
 
 
+# Clients send the same few headers over and over.
+@lru_cache(maxsize=500)
 def negotiate(suffix: str, accept: str | None, content_type: str | None) -> Format | None:
     """Say what to answer in; None when the client accepts neither format.
 
@@ -41,6 +44,7 @@ def negotiate(suffix: str, accept: str | None, content_type: str | None) -> Form
     return None
 
 
+@lru_cache(maxsize=500)
 def media_type(content_type: str) -> str:
     """Give the media type of a ``Content-Type`` header, in lower case, without its parameters."""
     return content_type.partition(";")[0].strip().lower()

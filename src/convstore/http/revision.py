@@ -25,6 +25,8 @@ _OURS = re.compile(r'"[0-9a-f]{24}-[0-9a-f]{24}"')
 
 def tags_of_lists(request: web.Request) -> list[str]:
     """Give the tags of lists that the client has, from ``If-None-Match``; weak ones count (RFC 9110 section 13.1.2)."""
+    if "If-None-Match" not in request.headers:
+        return []
     return [match.group() for match in _OURS.finditer(",".join(request.headers.getall("If-None-Match", ())))]
 
 

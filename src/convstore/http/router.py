@@ -7,6 +7,7 @@ the methods that it has.
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import lru_cache
 from urllib.parse import unquote
 
 from aiohttp import web
@@ -17,6 +18,10 @@ from convstore.http.negotiation import SUFFIXES
 from convstore.http.openapi.operation import Operation
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+# The same few paths are asked for over and over: what they lead to is remembered, of so many, none longer than this.
+_REMEMBERED = 1_000
+_LONGEST = 100
 
 _VERSION = re.compile(r"[2-9][0-9]")
 _PLACEHOLDER = re.compile(r"\{([a-zA-Z]+)\}")
@@ -85,9 +90,14 @@ class Router:
             _plant(self._api, route)
         for route in outside:
             _plant(self._outside, route)
+        self._remembering = lru_cache(maxsize=_REMEMBERED)(self._found)
 
     def find(self, method: str, raw_path: str) -> Found:
         """Say what a path leads to; ``raw_path`` is as it was sent, percent-encoded."""
+        found = self._remembering if len(raw_path) <= _LONGEST else self._found
+        return found(method, raw_path)
+
+    def _found(self, method: str, raw_path: str) -> Found:
         if not raw_path.startswith(self._context + "/") and raw_path != self._context:
             return Found(None, {}, api=False)
         # A slash at the end means nothing (contract section 1.1).

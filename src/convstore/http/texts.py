@@ -11,6 +11,8 @@ from convstore.errors import BadText
 
 # An escape of JSON; a backslash that is itself escaped is taken first, so that it does not start one.
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
+# In a path or a query: a byte that is not ASCII, or NUL; whatever else is percent-encoded needs no look.
+_SUSPECT = re.compile("%(?:[89a-fA-F]|00)")
 _HIGH = range(0xD800, 0xDC00)
 _LOW = range(0xDC00, 0xE000)
 
@@ -49,7 +51,7 @@ def check_percent_encoded(raw: str) -> None:
     Raises:
         BadText: it stands for bytes that are not UTF-8, or for a NUL character.
     """
-    if "%" in raw:
+    if _SUSPECT.search(raw):
         decoded(unquote_to_bytes(raw))
 
 

@@ -9,6 +9,7 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from convstore.errors import CursorInvalid
@@ -28,6 +29,12 @@ MARK: Final = 4
 
 def encode(positions: Sequence[int], store_id: str, mark: bytes = b"") -> str:
     """Give the cursor of these positions (index = partition) in the store with this id; ``mark`` comes back with it."""
+    return _encoded(tuple(positions), store_id, mark)
+
+
+# Many ask while nothing happens.
+@lru_cache(maxsize=1_000)
+def _encoded(positions: tuple[int, ...], store_id: str, mark: bytes) -> str:
     body = b"".join(_packed(position) for position in positions) + mark
     return base64.b64encode(_checksum(body, store_id) + body, _ALSO).rstrip(b"=").decode()
 

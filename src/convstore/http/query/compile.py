@@ -55,15 +55,26 @@ class Late(Enum):
 
 
 class Statement(Struct, frozen=True):
-    """A statement and its arguments, some of which come late."""
+    """A statement and its arguments; ``late`` says which of them come late, by their places."""
 
     sql: str
     args: tuple[Any, ...]
+    late: tuple[tuple[int, Late], ...]
 
     def bound(self, caller: str, api_url: str, uid: str = "", ids: Sequence[str] = ()) -> list[Any]:
         """Give the arguments for one run; ``uid`` or ``ids`` are of the objects, where these are named."""
-        late = {Late.CALLER: caller, Late.API_URL: api_url, Late.ID: uid, Late.IDS: ids}
-        return [late[arg] if isinstance(arg, Late) else arg for arg in self.args]
+        given = list(self.args)
+        for place, late in self.late:
+            match late:
+                case Late.CALLER:
+                    given[place] = caller
+                case Late.API_URL:
+                    given[place] = api_url
+                case Late.ID:
+                    given[place] = uid
+                case Late.IDS:
+                    given[place] = ids
+        return given
 
 
 class Key(Struct, frozen=True):
@@ -127,7 +138,8 @@ class Arguments:
 
 def statement(sql: str, arguments: Arguments) -> Statement:
     """Make the statement of a text and its arguments; the comments of the files it came from stay behind."""
-    return Statement(" ".join(_COMMENT.sub("", sql).split()), tuple(arguments.values))
+    late = tuple((place, value) for place, value in enumerate(arguments.values) if isinstance(value, Late))
+    return Statement(" ".join(_COMMENT.sub("", sql).split()), tuple(arguments.values), late)
 
 
 class Conditions:

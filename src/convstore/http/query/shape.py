@@ -7,6 +7,7 @@ structs, lists and plain values, ready for JSON; ``members`` tell the XML writer
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
+from itertools import starmap
 from operator import itemgetter
 from typing import Any, Protocol
 
@@ -91,13 +92,16 @@ class Shape:
 
     def render(self, rows: Sequence[Row], related: Related, api_url: str) -> list[Struct]:
         """Make the objects of these rows, in their order."""
-        make, take, fields = self._made, self._take, self.fields
-        objects = [make(*take(row)) for row in rows]
+        fields = self.fields
+        objects = list(starmap(self._made, map(self._take, rows)))
         for name, present, inner in self._references:
-            there = [place for place, row in enumerate(rows) if row[present] is not None]
-            found = inner.render([rows[place] for place in there], related, api_url)
-            for place, value in zip(there, found, strict=True):
-                setattr(objects[place], fields[name], value)
+            there = [(made, row) for made, row in zip(objects, rows, strict=True) if row[present] is not None]
+            if there:
+                field = fields[name]
+                for (made, _), value in zip(
+                    there, inner.render([row for _, row in there], related, api_url), strict=True
+                ):
+                    setattr(made, field, value)
         for name, read in self._reads:
             for made, row in zip(objects, rows, strict=True):
                 setattr(made, fields[name], read(row, related, api_url))
