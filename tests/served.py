@@ -56,8 +56,9 @@ class Served:
         return f"localhost:{urlsplit(self.url).port}"
 
     def lines(self) -> list[dict[str, object]]:
-        """Give what it has logged."""
-        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+        """Give what it has logged; a line that is still being written is none yet."""
+        whole, _, _ = self.log.read_text().rpartition("\n")
+        return [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
 
     def stop(self) -> int:
         """Tell it to stop, and wait until it has."""

@@ -13,7 +13,7 @@ AddPerson = Callable[..., Awaitable[str]]
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     """Wait until a condition holds that another process or connection brings about."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while not await condition():
             await asyncio.sleep(0.005)
 

@@ -192,5 +192,5 @@ async def test_a_pool_closes_after_the_directory_has_stopped(dsn: str) -> None:
     await directory.start()
     await directory.stop()
     await directory.stop()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         await pool.close()

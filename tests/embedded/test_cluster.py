@@ -68,7 +68,7 @@ async def test_an_empty_place_becomes_a_running_store(tmp_path: Path) -> None:
     folder = tmp_path / "not" / "yet"
     async with Cluster(folder) as cluster:
         assert cluster.version == find()[0].version
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             conn = await asyncpg.connect(cluster.dsn())
         assert "convstore" == await conn.fetchval("SELECT current_database()")
         assert "postgres" == await conn.fetchval(
@@ -319,7 +319,8 @@ async def test_a_slow_start_is_waited_for_and_told(data_dir: Path, tmp_path: Pat
     told: list[Waiting] = []
     async with Cluster(data_dir, binaries=slow, settings=THROWAWAY, on_wait=told.append) as cluster:
         assert 1 == await ask(cluster.dsn(), "SELECT 1")
-    assert ["replaying", "replaying"] == [waiting.said for waiting in told]
+    # Once a second; a busy machine makes it wait for longer, and the server says something else then.
+    assert ["replaying", "replaying"] == [waiting.said for waiting in told[:2]]
 
 
 async def test_a_cancelled_start_leaves_nothing_running(data_dir: Path, tmp_path: Path) -> None:
@@ -427,7 +428,7 @@ async def test_the_end_of_the_server_is_noticed(data_dir: Path) -> None:
     assert not waiting.done()
     assert cluster.pid
     os.kill(cluster.pid, signal.SIGKILL)
-    assert -signal.SIGKILL == await asyncio.wait_for(waiting, 5)
+    assert -signal.SIGKILL == await asyncio.wait_for(waiting, 20)
     assert cluster.pid is None
     assert "already" == await stopped(cluster)
     async with Cluster(data_dir, settings=THROWAWAY):
@@ -462,7 +463,7 @@ def until_gone(pid: int, seconds: float) -> Iterator[float]:
 async def test_the_server_ends_with_its_killed_starter(data_dir: Path, start: Start, how: str) -> None:
     owner = start(data_dir, how)
     owner.process.kill()
-    list(until_gone(owner.server, 5))
+    list(until_gone(owner.server, 20))
     async with Cluster(data_dir, settings=THROWAWAY) as cluster:
         assert 1 == await ask(cluster.dsn(), "SELECT 1")
 
@@ -481,9 +482,9 @@ async def test_a_backend_that_missed_its_postmasters_death_is_ended(data_dir: Pa
     os.kill(busy, signal.SIGSTOP)
     os.kill(owner.server, signal.SIGKILL)
     owner.process.kill()
-    async with asyncio.timeout(8), Cluster(data_dir, settings=THROWAWAY) as cluster:
+    async with asyncio.timeout(30), Cluster(data_dir, settings=THROWAWAY) as cluster:
         assert 1 == await ask(cluster.dsn(), "SELECT 1")
-        list(until_gone(busy, 1))
+        list(until_gone(busy, 20))
     conn.terminate()
 
 

@@ -17,13 +17,29 @@ from convstore.database import open_pool, open_readers
 from convstore.directory import Directory
 from convstore.directory.importing import import_files
 from convstore.directory.passwords import hash_now
-from convstore.engine import Engine
+from convstore.engine import Engine, progress
 from convstore.files.service import Files
 from convstore.files.storage import open_storage
 from convstore.http.app import make_app
 from convstore.log.store import Store
 
 Templates = Callable[[int], str]
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Let requests wait 20 seconds for the read models, not one: a busy machine needs it, hardly any test means it.
+
+    Gives a function for those that do: it sets the seconds.
+    """
+
+    def wait(seconds: float) -> None:
+        monkeypatch.setattr(progress, "TOO_FAR_BEHIND", seconds)
+        for module in ("handle", "http.as_of", "http.commands", "http.delta", "http.mark_all"):
+            monkeypatch.setattr(f"convstore.{module}.WAIT", seconds)
+
+    wait(20.0)
+    return wait
 
 
 @pytest.fixture(scope="session")

@@ -179,7 +179,7 @@ class Client:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
             writer.write(request)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(20):
                 return await reader.readline()
         finally:
             writer.close()

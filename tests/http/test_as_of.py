@@ -1,5 +1,6 @@
 """``asOf`` on reads: what somebody could see then and may see now, by cursor and instant; and who looked at whose."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -330,8 +331,9 @@ async def test_what_the_read_models_have_not_taken_in_is_waited_for(client: Clie
     assert (21, True) == await seen(client.as_mobile, uid, last)
 
 
-async def test_what_they_cannot_take_in_is_not_there_yet(client: Client) -> None:
+async def test_what_they_cannot_take_in_is_not_there_yet(client: Client, patience: Callable[[float], None]) -> None:
     await client.as_mobile.send(CLERK)
+    patience(0.2)
     await client.backend.engine.stop()
     uid = await client.as_mobile.send(CLERK)
 

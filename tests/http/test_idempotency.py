@@ -1,6 +1,7 @@
 """A request with an Idempotency-Key has the effect of one, however often it is sent (design section 3)."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 from people import ADMIN, CLERK, MC, MOBILE, SUPPORT, Answer, Client, MakeClient
@@ -165,8 +166,11 @@ async def test_whoever_does_not_want_to_wait_is_told_that_lists_may_not_show_it(
         assert answer.headers["Convstore-Reflected"] == "false"
 
 
-async def test_a_read_model_that_stands_still_is_not_waited_for(client: Client) -> None:
+async def test_a_read_model_that_stands_still_is_not_waited_for(
+    client: Client, patience: Callable[[float], None]
+) -> None:
     uid = await client.as_admin.send(MOBILE)
+    patience(0.2)
     await client.backend.engine.stop()
 
     answer = await client.as_mobile.reply(uid)

@@ -103,9 +103,10 @@ async def _health(watched: Watched) -> Any:
 
 async def test_superusers_see_where_everything_stands(watched: Watched) -> None:
     await watched.send()
+    head = watched.backend.store.counters()[0].events
+    assert await watched.backend.engine.wait(0, head, timeout=20)
     said = await _health(watched)
 
-    head = watched.backend.store.counters()[0].events
     assert said["healthy"]
     assert watched.backend.store.id == said["store"]
     assert [{"partition": 0, "head": head, "waiting": 0}] == said["partitions"]
