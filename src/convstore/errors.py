@@ -41,6 +41,7 @@
     ├── CursorExpired                  410   what changed since is not known any more
     ├── UnknownSubscription            404   there is none, or it is somebody else's
     ├── SubscriptionTaken              409
+    ├── TooManySubscriptions           409
     ├── SubscriptionAhead              409   the log is not the one that its consumers followed
     ├── UnknownWebhook                 404   the subscription's events are not pushed
     ├── WebhookRefused                 400   its address, headers or secrets cannot be used
@@ -254,6 +255,10 @@ class SubscriptionTaken(ConvstoreError):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"There is a subscription {name} already: choose another name.")
+
+
+class TooManySubscriptions(ConvstoreError):
+    """An account has as many subscriptions as it may have; the text says how many."""
 
 
 class SubscriptionAhead(ConvstoreError):

@@ -327,6 +327,17 @@ async def test_one_that_is_ahead_of_a_restored_log_is_told(busy: Client) -> None
     assert 409 == (await consumer.ask("events")).message[0]
 
 
+async def test_an_account_has_so_many_at_most(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("convstore.stream.subscriptions._MOST", 2)
+    for name in ("a", "b"):
+        await made(client.as_clerk, name)
+    status, text = (await client.as_clerk.post(SUBSCRIPTIONS, json={"name": "c"})).message
+    assert (409, "An account has at most 2 subscriptions: end one first.") == (status, text)
+    assert 200 == (await client.as_clerk.delete(f"{SUBSCRIPTIONS}/a")).status
+    await made(client.as_clerk, "c")
+    await made(client.as_mobile, "d")
+
+
 WRONG: list[tuple[str, Any]] = [
     ("", {"name": "Warehouse"}),
     ("", {"name": "a" * 64}),

@@ -53,6 +53,7 @@ STATUSES: Mapping[type[errors.ConvstoreError], tuple[int, str | None]] = {
     errors.CursorAhead: (409, CONFLICT),
     errors.UnknownSubscription: (404, NOT_FOUND),
     errors.SubscriptionTaken: (409, CONFLICT),
+    errors.TooManySubscriptions: (409, CONFLICT),
     errors.SubscriptionAhead: (409, CONFLICT),
     errors.UnknownWebhook: (404, NOT_FOUND),
     errors.WebhookRefused: (400, BAD_REQUEST),

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from convstore.database import Conn, Pool
 from convstore.domain.uid import UserId
-from convstore.errors import BadQuery, CursorAhead, SubscriptionTaken, UnknownSubscription
+from convstore.errors import BadQuery, CursorAhead, SubscriptionTaken, TooManySubscriptions, UnknownSubscription
 from convstore.log import read
 from convstore.sql import Statements
 from convstore.stream.choice import Choice
@@ -26,6 +26,9 @@ sql: Final = Statements(files(__package__) / "subscriptions.sql")
 
 LEASE: Final = 15.0
 """Seconds after which a consumer that says nothing counts as dead, unless its subscription has another time."""
+
+# Anybody may make subscriptions, and each has rows for its slots in every partition.
+_MOST: Final = 100
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
@@ -68,6 +71,7 @@ async def create(
     Raises:
         BadQuery: it cannot be called so.
         SubscriptionTaken: there is one of this name.
+        TooManySubscriptions: the account has as many as it may have.
         CursorAhead: the log does not reach as far.
     """
     if not _NAME.fullmatch(name):
@@ -78,6 +82,8 @@ async def create(
         row = await conn.fetchrow(sql.create, name, user_id, *arguments, lease)
         if row is None:
             raise SubscriptionTaken(name)
+        if await conn.fetchval(sql.of_account, user_id) > _MOST:
+            raise TooManySubscriptions(f"An account has at most {_MOST} subscriptions: end one first.")
         await conn.execute(sql.create_slots, name, SLOTS)
         await _place(conn, name, positions)
     return _subscription(row)

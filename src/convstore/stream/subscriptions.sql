@@ -8,6 +8,13 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (name) DO NOTHING
 RETURNING name, user_id, types, conversation, own, texts, internal, lease, created;
 
+-- of_account --
+-- How many subscriptions an account has.
+--   $1 user id
+SELECT count(*)
+  FROM subscription
+ WHERE user_id = $1;
+
 -- create_slots --
 --   $1 name  $2 how many
 INSERT INTO subscription_slot (name, slot)

@@ -40,7 +40,7 @@ CREATE = Operation(
     refusals={
         400: "It cannot be called so, or there are no such events.",
         403: "The caller may not be given these events, or not with texts or internal messages.",
-        409: f"There is one of this name. Or: {AHEAD}",
+        409: f"There is one of this name, or the account has as many as it may have. Or: {AHEAD}",
     },
 )
 LIST = Operation(
