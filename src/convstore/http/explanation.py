@@ -31,7 +31,7 @@ from convstore.http.texts import storable
 from convstore.log import moment, read
 
 _ATTRIBUTE = Member(attribute=True)
-_EXPLANATION = {
+IN_XML = {
     **dict.fromkeys(("conversation", "visible", "because", "read", "followUp"), _ATTRIBUTE),
     "person": PERSON,
     "words": Member(item="sentence"),
@@ -160,4 +160,4 @@ def _document(request: web.Request, said: Explanation) -> bytes:
         for viewer in viewers["people"]:
             if "since" in viewer:
                 viewer["since"] = stamp(viewer["since"])
-    return object_xml("explanation", plain, _EXPLANATION) if request[FORMAT] is Format.XML else object_json(plain)
+    return object_xml("explanation", plain, IN_XML) if request[FORMAT] is Format.XML else object_json(plain)

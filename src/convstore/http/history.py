@@ -44,7 +44,7 @@ EVENT = {
         }
     ),
 }
-_HISTORY = {
+IN_XML = {
     "id": _ATTRIBUTE,
     "pager": Member(inner={}),
     "events": Member(item="event", inner=EVENT),
@@ -75,7 +75,7 @@ async def history(request: web.Request) -> web.Response:
         "pager": _pager(request, uid, size, shown[-1].number if len(found) > size else None),
         "events": [event_object(entry(seen, names, everything=sight.everything)) for seen in shown],
     }
-    body = object_xml("history", said, _HISTORY) if request[FORMAT] is Format.XML else object_json(said)
+    body = object_xml("history", said, IN_XML) if request[FORMAT] is Format.XML else object_json(said)
     return read_answer(request, body, positions)
 
 

@@ -5,11 +5,11 @@ Sources: contract sections 2.5.6 and 7.1.
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any, Final
 
 import msgspec
 from aiohttp import web
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from convstore.http import markup
 from convstore.http.keys import FORMAT
@@ -21,14 +21,18 @@ _PHRASES = {413: "Payload Too Large", 422: "Unprocessable Entity"}
 _encode = msgspec.json.Encoder().encode
 
 
+# For the description of the API.
+_ATTRIBUTE: Final = Meta(extra_json_schema={"xml": {"attribute": True}})
+
+
 class WebMessage(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """What became of a request: members in this order, absent ones left out (contract section 7.1)."""
 
-    http_status: str
-    http_status_code: int
-    status: str
+    http_status: Annotated[str, _ATTRIBUTE]
+    http_status_code: Annotated[int, _ATTRIBUTE]
+    status: Annotated[str, _ATTRIBUTE]
     message: str | None = None
-    error_code: str | None = None
+    error_code: Annotated[str | None, _ATTRIBUTE] = None
 
 
 def web_message(code: int, message: str | None = None, error_code: str | None = None) -> WebMessage:

@@ -3,6 +3,8 @@
 from convstore.audit.explanation import Because, Why
 from convstore.audit.sight import MARKS, MESSAGES, THREAD
 from convstore.http.described.conversations import NOT_HIS, UNKNOWN
+from convstore.http.explanation import IN_XML as EXPLANATION_IN_XML
+from convstore.http.history import IN_XML as HISTORY_IN_XML
 from convstore.http.openapi.operation import Described, Named, Operation, Schema, Tag, document
 from convstore.http.openapi.words import (
     ADDRESS,
@@ -13,6 +15,7 @@ from convstore.http.openapi.words import (
     TIME,
     UID,
     array,
+    laid_out,
     members,
     query,
 )
@@ -67,6 +70,7 @@ PAGE = query(
     "Entries in one answer.",
 )
 
+_HISTORY = members({"id": UID, "pager": _PAGER, "events": array(EVENT)})
 HISTORY = Operation(
     tag=Tag.CONVERSATIONS,
     summary="What happened to a conversation, event by event",
@@ -77,7 +81,7 @@ HISTORY = Operation(
         query("after", COUNT, "The number of the last event that the client has; by default from the beginning."),
         PAGE,
     ),
-    answers={200: document("Events, oldest first.", members({"id": UID, "pager": _PAGER, "events": array(EVENT)}))},
+    answers={200: document("Events, oldest first.", _HISTORY, laid_out("history", _HISTORY, HISTORY_IN_XML))},
     refusals={403: NOT_HIS, 404: UNKNOWN},
     revalidates=True,
     cursor=True,
@@ -103,6 +107,8 @@ _EXPLANATION: dict[str, Described] = {
     "viewers": _VIEWERS,
 }
 
+_ANSWER = members(_EXPLANATION, optional=("read", "followUp", "viewers"))
+
 EXPLANATION = HISTORY.but(
     summary="Why somebody sees a conversation as he does, or does not see it",
     about="The events that made it so, and what they come to in words; with `message`, also who could see that "
@@ -116,7 +122,7 @@ EXPLANATION = HISTORY.but(
         query("after", TEXT, "The id of the last of these people that the client has."),
         PAGE,
     ),
-    answers={200: document("The answer.", members(_EXPLANATION, optional=("read", "followUp", "viewers")))},
+    answers={200: document("The answer.", _ANSWER, laid_out("explanation", _ANSWER, EXPLANATION_IN_XML))},
     refusals={
         403: f"{NOT_HIS} Or it is another person who is asked about.",
         404: f"{UNKNOWN} Or no such message.",

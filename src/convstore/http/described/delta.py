@@ -15,6 +15,7 @@ from convstore.http.openapi.words import (
     element,
     members,
     query,
+    wrapped_uids,
 )
 from convstore.http.query.conversation import CONVERSATION
 
@@ -35,7 +36,7 @@ _IN_XML: Schema = element(
             "cursor": attribute(CURSOR),
             "more": attribute(BOOLEAN),
             "messageConversations": {**_CONVERSATIONS, "xml": {"wrapped": True}},
-            "removed": array({"allOf": [UID], "xml": {"name": "uid"}}, xml={"wrapped": True}),
+            "removed": wrapped_uids(),
         },
         "required": ["cursor", "more"],
     },

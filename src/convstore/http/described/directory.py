@@ -2,6 +2,7 @@
 
 from convstore.http.openapi.operation import Operation, Schema, Tag, document
 from convstore.http.openapi.words import (
+    ADDRESS,
     FIELDS,
     OF_LISTS,
     TEXT,
@@ -55,7 +56,9 @@ _PERSON = members({"id": UID, **dict.fromkeys(_NAMES, TEXT)})
 _PERSON_IN_XML: Schema = element(
     "user", {"type": "object", "properties": {"id": attribute(UID), **dict.fromkeys(_NAMES, TEXT)}}
 )
-_PEOPLE_IN_XML = element("users", {"type": "object", "properties": {"user": array(_PERSON_IN_XML)}})
+_PEOPLE_IN_XML = element(
+    "users", {"type": "object", "properties": {"link": attribute(ADDRESS), "user": array(_PERSON_IN_XML)}}
+)
 
 LOOK_UP = Operation(
     tag=Tag.DIRECTORY,

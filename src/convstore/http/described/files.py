@@ -4,7 +4,18 @@ from convstore.http.attachments import FILE, Domain
 from convstore.http.described.conversations import NOT_HIS
 from convstore.http.openapi.operation import Answer, Body, Header, Operation, Parameter, Tag, document
 from convstore.http.openapi.rules import ETAG, IDEMPOTENCY_KEY, IF_NONE_MATCH, USUAL
-from convstore.http.openapi.words import CONVERSATION_UID, FIELDS, LOCATION, TEXT, UID, element, members, path, query
+from convstore.http.openapi.words import (
+    CONVERSATION_UID,
+    FIELDS,
+    LOCATION,
+    TEXT,
+    UID,
+    attribute,
+    element,
+    members,
+    path,
+    query,
+)
 from convstore.http.uploads import PART
 
 _FILE = Body(
@@ -38,10 +49,14 @@ UPLOAD = Operation(
             ),
             element(
                 "webMessage",
-                {
-                    "type": "object",
-                    "properties": {"response": {"type": "object", "properties": {"fileResource": FILE}}},
-                },
+                members(
+                    {
+                        **{name: attribute(value) for name, value in _ENVELOPE.items()},
+                        "response": members(
+                            {"responseType": attribute({"const": "FileResource"}), "fileResource": FILE}
+                        ),
+                    }
+                ),
             ),
             headers=(LOCATION,),
         )

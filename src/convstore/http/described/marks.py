@@ -17,6 +17,7 @@ from convstore.http.openapi.words import (
     path,
     query,
     web_message,
+    wrapped_uids,
 )
 
 _UIDS = array(UID)
@@ -96,7 +97,7 @@ REMOVE_PARTICIPANT = Operation(
             members({"removed": _UIDS}),
             element(
                 "reply",
-                {"type": "object", "properties": {"removed": array(UID, xml={"name": "removed", "wrapped": True})}},
+                {"type": "object", "properties": {"removed": wrapped_uids()}},
                 namespace=False,
             ),
         )

@@ -7,11 +7,10 @@ from typing import Any, Final
 
 from convstore import __version__
 from convstore.http.cookies import NAME as SESSION_COOKIE
-from convstore.http.negotiation import Format
-from convstore.http.nodes import WebMessage
 from convstore.http.openapi import rules
 from convstore.http.openapi.operation import Answer, Body, Header, Operation, Parameter, Tag
 from convstore.http.openapi.schemas import Schemas
+from convstore.http.openapi.words import web_message
 from convstore.http.router import Route, placeholders
 
 _ABOUT: Final = """\
@@ -25,6 +24,10 @@ Speaks the Web API of DHIS2's message conversations, in JSON and XML.
 - Parameters that are not described mean nothing. Booleans are `true` or `false`, also `1`, `yes`, `on` and their like;
   names of enumerations may be written in any case.
 - Every refusal is a `WebMessage`; `message` says what is wrong.
+- In XML, lists that are empty and members that are null are left out. Objects that have an `href` have the same address
+  as `link`, too, where they stand in a list.
+- With `Accept-Encoding: gzip`, answers of a kilobyte and more come with `Content-Encoding: gzip`; files of messages,
+  streams, and what nobody may keep (`no-store`) do not. An `ETag` is the same either way.
 """
 _TAGS: Final[Mapping[Tag, str]] = {
     Tag.CONVERSATIONS: "Lists, one conversation, counts.",
@@ -179,8 +182,7 @@ def _name(status: int) -> str:
 
 def _refusal(status: int, about: str, schemas: Schemas) -> dict[str, Any]:
     """Describe a refusal, which is given in the client's format even where the answer would have one of its own."""
-    refusal = Answer(about=about, content={format_.value: WebMessage for format_ in Format})
-    return _answer(refusal, rules.refusal_headers(status), schemas)
+    return _answer(web_message(about), rules.refusal_headers(status), schemas)
 
 
 def _answer(answer: Answer, headers: Iterable[Header], schemas: Schemas) -> dict[str, Any]:

@@ -31,7 +31,12 @@ IF_NONE_MATCH: Final = Parameter(
 )
 
 REQUEST_ID: Final = Header(name="X-Request-ID", about="What the log has this request under.", value=TEXT, always=True)
-ETAG: Final = Header(name="ETag", about="Names this very answer; for `If-None-Match`.", value=TEXT, always=True)
+ETAG: Final = Header(
+    name="ETag",
+    about="Names what is answered, for `If-None-Match`; weak, but for a file, whose bytes it names.",
+    value=TEXT,
+    always=True,
+)
 REFLECTS: Final = Header(
     name="Convstore-Cursor", about="The place in the log that this answer reflects.", value=CURSOR, always=True
 )

@@ -11,6 +11,7 @@ from typing import Any, Final, assert_never
 import msgspec
 
 from convstore.http import markup
+from convstore.http.openapi import words
 from convstore.http.openapi.operation import Described, Named, Schema
 from convstore.http.openapi.words import ADDRESS, TIME, UID
 from convstore.http.query.conversation import ATTACHMENT, PERSON
@@ -112,7 +113,7 @@ def _property(each: Property) -> Schema:
         case Shortcut():
             return _marked({"type": "string"}, attribute=each.attribute)
         case Link():
-            return ADDRESS
+            return _marked(ADDRESS, attribute=True)
         case Reference():
             return {"allOf": [each.target]}
         case Collection() | Inlined():
@@ -125,7 +126,9 @@ def _property(each: Property) -> Schema:
 
 
 def _marked(schema: Described, *, attribute: bool) -> Schema:
-    return {"allOf": [schema]} | ({"xml": {"attribute": True}} if attribute else {})
+    if attribute:
+        return words.attribute(schema)
+    return schema if isinstance(schema, Mapping) else {"allOf": [schema]}
 
 
 def _scalar(each: Scalar) -> Described:
@@ -142,7 +145,7 @@ def _scalar(each: Scalar) -> Described:
 def _constant(each: Constant) -> Schema:
     match each.value:
         case list():
-            return {"type": "array", "items": {}, "xml": {"wrapped": True}}
+            return {"type": "array", "items": {"xml": {"name": each.item}}, "xml": {"wrapped": True}}
         case bool():
             return {"type": "boolean"}
         case str():

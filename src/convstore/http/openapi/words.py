@@ -11,6 +11,7 @@ from convstore.http.nodes import WebMessage
 from convstore.http.openapi.operation import Answer, Body, Described, Header, Named, Parameter, Schema, document
 from convstore.http.query.entities import Entity
 from convstore.http.query.paging import LARGEST_PAGE, PAGE_SIZE
+from convstore.http.query.shape import Member
 
 # Values.
 
@@ -83,7 +84,40 @@ def element(name: str, described: Schema, *, namespace: bool = True) -> Schema:
 
 def attribute(described: Described) -> Schema:
     """Say that a member is an attribute in XML."""
-    return {"allOf": [described], "xml": {"attribute": True}}
+    # Beside a reference, 3.1 allows it, but many readers of documents expect nothing there.
+    about = described if isinstance(described, Mapping) else {"allOf": [described]}
+    return {**about, "xml": {"attribute": True}}
+
+
+def laid_out(name: str, described: Described, layout: Mapping[str, Member]) -> Schema:
+    """Describe the document in XML that is written of an object by a layout (``documents.object_xml``)."""
+    return element(name, _object_in_xml(described, layout))
+
+
+def _object_in_xml(described: Described, layout: Mapping[str, Member]) -> Schema:
+    schema = _plain(described)
+    inside = {key: _member_in_xml(each, layout.get(key, Member())) for key, each in schema["properties"].items()}
+    return {**schema, "properties": inside}
+
+
+def _member_in_xml(described: Described, member: Member) -> Described:
+    schema = _plain(described)
+    beneath = member.inner if isinstance(member.inner, Mapping) else {}
+    if schema.get("type") == "array":
+        items = schema["items"]
+        inside = _object_in_xml(items, beneath) if "properties" in _plain(items) else {"allOf": [items]}
+        return {**schema, "items": {**inside, "xml": {"name": member.item}}, "xml": {"wrapped": True}}
+    if "properties" in schema:
+        return _object_in_xml(schema, beneath)
+    if "anyOf" in schema:
+        return {**schema, "anyOf": [_member_in_xml(each, member) for each in schema["anyOf"]]}
+    return attribute(described) if member.attribute else described
+
+
+def _plain(described: Described) -> Mapping[str, Any]:
+    """Give the schema of what may have a name; of a type there is nothing to be said inside."""
+    found = described.schema if isinstance(described, Named) else described
+    return found if isinstance(found, Mapping) else {}
 
 
 # Parameters.
@@ -191,7 +225,7 @@ BARE_TEXT = Body(content={"text/plain": TEXT}, about="The text as it stands, wha
 
 def web_message(about: str, *, headers: tuple[Header, ...] = ()) -> Answer:
     """Make the answer that is an envelope without more."""
-    return document(about, WebMessage, headers=headers)
+    return document(about, WebMessage, element("webMessage", {"allOf": [WebMessage]}), headers=headers)
 
 
 def listing(about: str, entity: Entity) -> Answer:
@@ -221,11 +255,15 @@ def node(name: str, value: Described, about: str, *, root: str = "response", wra
     """Make the answer that is an object of one member, as ``nodes.node_answer`` gives it."""
     in_xml: Schema
     if isinstance(value, Mapping) and value.get("type") == "array":
-        uids = array(UID, xml={"name": name, "wrapped": True} if wrapped else {"name": "uid"})
-        in_xml = {"type": "object", "properties": {"removed" if wrapped else "uid": uids}}
+        in_xml = {"type": "object", "properties": {name: wrapped_uids()} if wrapped else {"uid": array(UID)}}
     else:
         in_xml = {"type": "object", "properties": {name: value}}
     return document(about, members({name: value}), element(root, in_xml, namespace=False))
+
+
+def wrapped_uids() -> Schema:
+    """Describe uids that in XML lie in an element of their own."""
+    return array({"allOf": [UID], "xml": {"name": "uid"}}, xml={"wrapped": True})
 
 
 def closed(value: str) -> Schema:
