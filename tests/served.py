@@ -1,5 +1,6 @@
 """``convstore`` in a process of its own, as an operator runs it: a command to its end, or a server for a while."""
 
+import itertools
 import json
 import os
 import signal
@@ -8,13 +9,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 _PATIENCE = 90.0  # seconds that a server may take to come up on a busy machine
 _STOPS_WITHIN = 40.0
+# Below those that systems take for outgoing connections; processes of one suite begin apart from each other.
+_ports = (15_000 + (os.getpid() * 137 + 3 * n) % 15_000 for n in itertools.count())
 
 
 def environment() -> dict[str, str]:
@@ -22,11 +25,17 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("CONVSTORE_")}
 
 
-def free_port() -> int:
-    """Give a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def free_port(in_a_row: int = 1) -> int:
+    """Give the first of so many ports that nobody listens on.
+
+    They are none that the system would give to another connection before they are used, or between two uses.
+    """
+    for first in _ports:
+        with ExitStack() as stack, suppress(OSError):
+            for port in range(first, first + in_a_row):
+                stack.enter_context(socket.create_server(("127.0.0.1", port)))
+            return first
+    raise AssertionError
 
 
 def convstore(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

@@ -13,7 +13,10 @@ BENCH = Path(__file__).parents[2] / "bench"
 TESTS = Path(__file__).parents[1]
 HELPERS = {"all", "common", "serving"}
 
-pytestmark = pytest.mark.skipif(not BENCH.is_dir(), reason="the scripts are in the checkout only")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not BENCH.is_dir(), reason="the scripts are in the checkout only"),
+]
 
 
 @pytest.mark.parametrize(

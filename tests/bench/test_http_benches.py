@@ -18,6 +18,7 @@ BENCH = Path(__file__).parents[2] / "bench"
         ("as_of.py", ("--conversations", "500", "--events", "200", "--rounds", "2")),
     ],
 )
+@pytest.mark.slow
 @pytest.mark.skipif(not BENCH.is_dir(), reason="the scripts are in the checkout only")
 async def test_it_runs_and_prints_one_line(server: str, script: str, arguments: tuple[str, ...]) -> None:
     process = await asyncio.create_subprocess_exec(

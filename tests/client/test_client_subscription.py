@@ -13,6 +13,8 @@ from convstore.client import subscription as module
 from eventually import eventually
 from served import Served
 
+pytestmark = pytest.mark.slow
+
 ADMIN, MOBILE = "xE7jOejl9FI", "PhzytPW3g2J"
 
 

@@ -20,6 +20,8 @@ from eventually import eventually
 from served import environment, free_port
 from words import ANN, BOB, CONVERSATION, reply, send_message
 
+pytestmark = pytest.mark.slow
+
 _SCRIPT = Path(__file__).with_name("next_release.py")
 _THREAD = Path(__file__).parents[2] / "projections" / "thread"
 _PASSWORD = "correct horse"

@@ -11,7 +11,6 @@ import collections
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -25,6 +24,7 @@ import psutil
 import pytest
 
 from convstore.embedded import attach
+from served import free_port
 
 ROUNDS = int(os.environ.get("CONVSTORE_FAULT_ROUNDS", "3"))
 WRITERS = 12
@@ -39,9 +39,7 @@ class Server:
     def __init__(self, folder: Path, workers: int) -> None:
         self.folder = folder
         self.workers = workers
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
     @property

@@ -2,11 +2,9 @@
 
 import asyncio
 import os
-import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -15,6 +13,7 @@ import pytest
 
 from convstore.errors import ConfigError, StorageUnreachable
 from convstore.files.storage import Storage, new_key, open_storage
+from served import free_port
 
 PIECE = b"0123456789abcdef" * 4_096
 
@@ -35,9 +34,7 @@ async def read(storage: Storage, key: str, start: int, stop: int) -> bytes | Non
 @pytest.fixture(scope="session")
 def bucket() -> Iterator[str]:
     """Give the address of a place in a bucket of a server that speaks S3, its credentials in the environment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     address = f"http://127.0.0.1:{port}"
     server = subprocess.Popen(
         [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
@@ -56,9 +53,9 @@ def bucket() -> Iterator[str]:
         while True:
             assert server.poll() is None
             try:
-                urllib.request.urlopen(urllib.request.Request(f"{address}/files", method="PUT"), timeout=5).close()
+                urllib.request.urlopen(urllib.request.Request(f"{address}/files", method="PUT"), timeout=20).close()
                 break
-            except urllib.error.URLError:
+            except OSError:
                 continue
         yield "s3://files/of/messages"
     finally:

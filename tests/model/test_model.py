@@ -352,7 +352,8 @@ class Machine(RuleBasedStateMachine):
         await self._execute(f"DROP DATABASE IF EXISTS {self.name} WITH (FORCE)")
 
 
-@pytest.mark.timeout(3600)
+@pytest.mark.slow
+@pytest.mark.timeout(60 + EXAMPLES * STEPS / 2)
 def test_whatever_people_do_log_and_read_models_agree_with_a_naive_model(
     server: str, templates: Callable[[int], str]
 ) -> None:

@@ -16,22 +16,9 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 from convstore.config import Settings
 from convstore.errors import ConfigError
 from eventually import eventually
+from served import free_port
 
 from .command import convstore
-
-
-def free_ports(number: int) -> int:
-    """Give the first of so many ports in a row that nobody listens on."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            first = int(probe.getsockname()[1])
-        try:
-            for port in range(first, first + number):
-                socket.create_server(("127.0.0.1", port)).close()
-        except (OSError, OverflowError):
-            continue
-        return first
 
 
 @asynccontextmanager
@@ -57,7 +44,7 @@ async def scrape(port: int) -> str | None:
 
 
 async def test_each_worker_has_a_port_of_its_own_and_one_carries_each_read_model(dsn: str) -> None:
-    first = free_ports(3)
+    first = free_port(3)
     ports = ["--port", str(first + 2), "--workers", "2", "--metrics-port", str(first)]
     async with serving(dsn, *ports):
         told = [await eventually(partial(scrape, port), within=60) for port in (first, first + 1)]
@@ -82,7 +69,7 @@ async def test_each_worker_has_a_port_of_its_own_and_one_carries_each_read_model
 
 async def test_without_the_setting_there_is_no_such_port(dsn: str) -> None:
     assert 0 == Settings().metrics_port
-    port = free_ports(1)
+    port = free_port()
     async with serving(dsn, "--port", str(port)):
         await eventually(lambda: _serves(port), within=60)
         async with (
