@@ -15,7 +15,7 @@ from convstore.backend import Backend
 from convstore.http import routes
 from convstore.http.auth import admit
 from convstore.http.bodies import admit_body
-from convstore.http.compression import compress
+from convstore.http.compression import compress, to_be_compressed
 from convstore.http.drain import DRAIN, Drain, drained
 from convstore.http.errors import Problem, speak
 from convstore.http.events import HUB, make_hub
@@ -133,7 +133,8 @@ async def _observe(request: web.Request, handler: Handler) -> web.StreamResponse
     finally:
         metrics.in_progress -= 1
     if not response.prepared:
-        await compress(request, response)
+        if to_be_compressed(response, request):
+            await compress(response)
         complete(request, response)
     took = time.perf_counter() - started
     method, route = (found.route.method, found.route.path) if found.route is not None else (None, None)

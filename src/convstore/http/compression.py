@@ -11,7 +11,7 @@ import asyncio
 import secrets
 import struct
 import zlib
-from typing import Final
+from typing import Final, TypeGuard
 
 from aiohttp import web
 
@@ -31,22 +31,26 @@ _HEAD: Final = bytes((0x1F, 0x8B, 8, 0x08, 0, 0, 0, 0, 0, 255))
 _LONGEST_NAME: Final = 100
 
 
-async def compress(request: web.Request, response: web.StreamResponse) -> None:
-    """Compress an answer that has not begun to be sent, where that helps and the client takes it.
-
-    The answer's ``ETag``, if any, must be a weak one: it stays.
-    """
+def to_be_compressed(response: web.StreamResponse, request: web.Request) -> TypeGuard[web.Response]:
+    """Tell whether an answer that has not begun to be sent is better compressed, and the client takes that."""
+    if "Accept-Encoding" not in request.headers:
+        return False
     if not isinstance(response, web.Response) or not isinstance(body := response.body, bytes) or len(body) < LEAST:
-        return
+        return False
     headers = response.headers
     if "Content-Encoding" in headers or not _compressible(response) or "no-store" in headers.get("Cache-Control", ""):
-        return
-    if "Accept-Encoding" not in (vary := headers.get("Vary", "")):
-        headers["Vary"] = f"{vary}, Accept-Encoding" if vary else "Accept-Encoding"
-    if best_coding(",".join(request.headers.getall("Accept-Encoding", ())), (GZIP,)) is None:
-        return
+        return False
+    return best_coding(",".join(request.headers.getall("Accept-Encoding")), (GZIP,)) is not None
+
+
+async def compress(response: web.Response) -> None:
+    """Compress an answer. Its ``ETag``, if any, must be a weak one: it stays."""
+    body = response.body
+    assert isinstance(body, bytes)  # noqa: S101 - for the type checker: to_be_compressed has seen to it
     response.body = gzipped(body) if len(body) < _IN_A_THREAD else await asyncio.to_thread(gzipped, body)
-    headers["Content-Encoding"] = GZIP
+    response.headers["Content-Encoding"] = GZIP
+    if "Accept-Encoding" not in (vary := response.headers.get("Vary", "")):
+        response.headers["Vary"] = f"{vary}, Accept-Encoding" if vary else "Accept-Encoding"
 
 
 def gzipped(body: bytes) -> bytes:
