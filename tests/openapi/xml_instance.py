@@ -3,7 +3,7 @@
 The rules are those of OpenAPI's ``xml`` (https://spec.openapis.org/oas/v3.1.0#xml-object), and those that the document
 itself states: lists that are empty and members that are null are left out.
 
-What the schema does not know becomes a member under its own name: a closed schema then refuses it.
+What the schema does not know becomes a member of a name that is in no schema: a closed one then refuses it.
 """
 
 import json
@@ -123,7 +123,7 @@ class XmlReader:
             # Stated in the document: the manual's readers follow it.
             attributes.pop("link", None)
         found |= {f"@{name}": value for name, value in attributes.items()}
-        return found | {_local(each): "?" for each in children}
+        return found | {f"<{_local(each)}>": "" for each in children}
 
     def _list(self, children: list[etree._Element], name: str, schema: Schema, *, wrapped: bool) -> list[Any] | None:
         items = schema["items"]
