@@ -38,6 +38,15 @@ _BENCHES = (
     Bench("append.py", _args("--writers 1 --seconds 4"), _args("--writers 1 --seconds 12"), "of_floor_call"),
     Bench("append.py", _args("--writers 16 --seconds 6"), _args("--writers 16 --seconds 15"), "of_floor_call"),
     Bench("append.py", _args("--writers 64 --seconds 6"), _args("--writers 64 --seconds 15"), "of_floor_call"),
+    *(
+        Bench(
+            "append.py",
+            _args(f"--writers {writers} --partitions 8 --seconds 4"),
+            _args(f"--writers {writers} --partitions 8 --seconds 15"),
+            "of_floor_call",
+        )
+        for writers in (16, 64)
+    ),
     Bench(
         "append.py",
         _args("--writers 16 --batch 100 --seconds 6"),

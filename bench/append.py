@@ -1,11 +1,12 @@
 """Append through the store, rules included, against the bare floor of the same batches.
 
-    python bench/append.py --writers 16 --batch 1 --seconds 10 [--dsn OWNER]
+    python bench/append.py --writers 16 --batch 1 --seconds 10 [--partitions 8] [--dsn OWNER]
 
 Writers reply, each in conversations of his own, ``--batch`` replies in one submit, and wait for the answer before the
 next. Two floors, measured in turn with it on the same server: ``call`` sends batches of the size that the store came
 to through the same append function; ``insert`` is a bare ``INSERT … SELECT FROM unnest`` of the same rows into a table
-with the same indexes. Neither decides, waits for callers or keeps states.
+with the same indexes. Neither decides, waits for callers or keeps states. With several partitions the store has a
+batch in flight in each of them, the floors one at a time, of the size that the store's had.
 """
 
 import argparse
@@ -160,7 +161,7 @@ async def timed(step: Callable[[], Awaitable[None]], seconds: float) -> float:
     raise AssertionError
 
 
-async def measure(dsn: str, writers: int, batch: int, seconds: float) -> dict[str, Any]:
+async def measure(dsn: str, writers: int, batch: int, seconds: float, partitions: int = 1) -> dict[str, Any]:
     """Take turns between the store and the floors, and check what the log holds then."""
     owner = await connect(dsn, role=None)
     await owner.execute(_FLOOR_TABLE)
@@ -170,29 +171,30 @@ async def measure(dsn: str, writers: int, batch: int, seconds: float) -> dict[st
     acknowledged = 0
     took: list[float] = []
     rates: dict[str, list[float]] = {"store": [], "call": [], "insert": []}
-    async with await open_pool(dsn, size=4) as pool, await Store.open(pool) as store:
+    async with await open_pool(dsn, size=partitions + 3) as pool, await Store.open(pool) as store:
         uids = await seed(store)
-        counted = store.counters()[0]
         acknowledged += (await write(store, uids, writers, batch, min(1.0, seconds / 5)))[0]
         share = seconds / _ROUNDS / 3
         insert = Floor(bare, 0, batch)
         sizes = []
         for _ in range(_ROUNDS):
-            batches, began = counted.batches, time.perf_counter()
+            batches, began = _batches(store), time.perf_counter()
             events, durations = await write(store, uids, writers, batch, share)
             rates["store"].append(events / (time.perf_counter() - began))
             took += durations
             acknowledged += events
-            sizes.append(events / (counted.batches - batches))
+            sizes.append(events / (_batches(store) - batches))
             requests = max(1, round(sizes[0] / batch))
             rates["call"].append(await timed(Floor(bare, requests, batch).call, share) * requests * batch)
             insert.size = requests
             rates["insert"].append(await timed(insert.insert, share) * requests * batch)
     await owner.execute("DELETE FROM head WHERE partition = $1", _FLOOR_PARTITION)
     checked = await verify(owner)
-    posted = await owner.fetchval("SELECT count(*) FROM event WHERE partition = 0 AND type = 'message-posted'")
+    posted = await owner.fetchval(
+        "SELECT count(*) FROM event WHERE partition <> $1 AND type = 'message-posted'", _FLOOR_PARTITION
+    )
     assert acknowledged + _CONVERSATIONS == posted, "every acknowledged reply is in the log, once"
-    assert checked.events == await owner.fetchval("SELECT position FROM head WHERE partition = 0")
+    assert checked.events == await owner.fetchval("SELECT sum(position)::bigint FROM head")
     facts = await server(owner)
     await bare.close()
     await owner.close()
@@ -201,6 +203,7 @@ async def measure(dsn: str, writers: int, batch: int, seconds: float) -> dict[st
         "bench": "append",
         "writers": writers,
         "batch": batch,
+        "partitions": partitions,
         "events_per_s": round(median["store"]),
         "p50_ms": percentile(took, 50),
         "p99_ms": percentile(took, 99),
@@ -214,16 +217,21 @@ async def measure(dsn: str, writers: int, batch: int, seconds: float) -> dict[st
     }
 
 
+def _batches(store: Store) -> int:
+    return sum(counted.batches for counted in store.counters())
+
+
 async def main() -> None:
     """Measure as the arguments say."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--writers", type=int, default=16)
     parser.add_argument("--batch", type=int, default=1, help="commands in one submit, each of one event")
+    parser.add_argument("--partitions", type=int, default=1, help="of the log")
     parser.add_argument("--seconds", type=float, default=10.0, help="altogether, shared between store and floors")
     parser.add_argument("--dsn", help="the owner's, of any database of a server; without it an embedded one, fsync on")
     args = parser.parse_args()
-    async with fresh_store(args.dsn) as dsn:
-        report(**await measure(dsn, args.writers, args.batch, args.seconds))
+    async with fresh_store(args.dsn, partitions=args.partitions) as dsn:
+        report(**await measure(dsn, args.writers, args.batch, args.seconds, args.partitions))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ BENCH = Path(__file__).parents[2] / "bench"
 @pytest.mark.parametrize(
     ("script", "arguments", "figure"),
     [
-        ("append.py", ["--writers", "3", "--batch", "2", "--seconds", "0.5"], "events_per_s"),
+        ("append.py", ["--writers", "3", "--batch", "2", "--partitions", "2", "--seconds", "0.5"], "events_per_s"),
         ("read.py", ["--events", "2000"], "chain_checked_per_s"),
         ("transfer.py", ["--events", "2000"], "imported_per_s"),
         ("cold.py", ["--participants", "50000", "--messages", "3000", "--times", "1"], "to_messages"),

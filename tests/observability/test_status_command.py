@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,14 @@ from words import BOB, reply, send_message
 
 from .command import convstore
 from .conftest import REFUSE, poison
+
+# As when the disk is full, for a while: the thread cannot be written, and may be later.
+NO_ROOM = """
+CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql
+    AS $$ BEGIN RAISE EXCEPTION 'no space left' USING ERRCODE = 'disk_full'; END $$;
+CREATE TRIGGER no_room BEFORE INSERT ON thread_v1 FOR EACH STATEMENT EXECUTE FUNCTION no_room();
+"""
+ROOM = "DROP TRIGGER no_room ON thread_v1"
 
 
 @pytest.fixture
@@ -90,6 +99,23 @@ async def test_what_stands_still_makes_it_fail_and_is_explained(
     lines = {line.split()[0]: line.split() for line in ran.out.splitlines() if line.startswith(("inbox", "thread_v1 "))}
     assert ["0", "stopped", str(at - 1), "2"] == lines["thread_v1"][1:5]
     assert ["0", "following", str(at + 1), "0"] == lines["inbox_v1"][1:5]
+
+
+async def test_trouble_that_went_away_is_told_afterwards(dsn: str, store: Store, engine: Engine, owner: Conn) -> None:
+    await owner.execute(NO_ROOM)
+    await store.submit([send_message(BOB)], Meta())
+    await eventually(lambda: owner.fetchval("SELECT trouble FROM checkpoint WHERE projection = 'thread_v1'"))
+    await owner.execute(ROOM)
+    await eventually(lambda: owner.fetchval("SELECT position = 3 FROM checkpoint WHERE projection = 'thread_v1'"))
+
+    ran = await convstore("status", "--dsn", dsn, "--over", "0", "--max-lag", "3600")
+    assert 0 == ran.code
+    told = next(line for line in ran.out.splitlines() if line.startswith("thread_v1, partition 0, had trouble at "))
+    assert told.endswith(": DiskFullError (SQLSTATE 53100)")
+    _, said = await status(dsn)
+    (thread,) = (each for each in said["projections"] if each["projection"] == "thread_v1")
+    assert "DiskFullError (SQLSTATE 53100)" == thread["trouble"]
+    assert datetime.fromisoformat(thread["troubledAt"]) <= datetime.now(UTC)
 
 
 async def test_a_read_model_without_checkpoint_makes_it_fail(dsn: str, owner: Conn) -> None:
