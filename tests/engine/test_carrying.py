@@ -39,7 +39,7 @@ async def _taken_in(engine: Engine, position: int) -> None:
 
 async def test_what_was_submitted_is_seen_after_the_wait(engine: Engine, store: Store, pool: Pool) -> None:
     outcome = await store.submit([send_message(BOB, CID)], Meta())
-    assert await engine.wait(outcome.partition, outcome.position)
+    assert await engine.wait(outcome.partition, outcome.position, timeout=20)
     assert {BOB, CID} == await _unread(pool)
     assert 1 == await pool.fetchval("SELECT count(*) FROM thread_v1")
 
@@ -126,15 +126,16 @@ async def test_a_holder_who_was_overtaken_changes_nothing(
     engine: Engine, store: Store, owner: Conn, pool: Pool
 ) -> None:
     first = await store.submit([send_message(BOB)], Meta())
-    assert await engine.wait(first.partition, first.position)
+    assert await engine.wait(first.partition, first.position, timeout=20)
     await owner.execute(
-        "UPDATE checkpoint SET owner = 'elsewhere/1/new', epoch = 50, lease_until = now() + interval '2 s'"
+        "UPDATE checkpoint SET owner = 'elsewhere/1/new', epoch = 50, lease_until = now() + interval '1 hour'"
     )
     outcome = await store.submit([reply(by=BOB)], Meta())
     await eventually(lambda: {"elsewhere/1/new"} == {status.owner for status in engine.status()})
     assert {first.position} == {row["position"] for row in await owner.fetch("SELECT position FROM checkpoint")}
     assert 1 == await pool.fetchval("SELECT count(*) FROM thread_v1")
     # The other one never did anything: the lease comes back.
+    await owner.execute("UPDATE checkpoint SET lease_until = now()")
     await _taken_in(engine, outcome.position)
     assert 2 == await pool.fetchval("SELECT message_count FROM inbox_conversation_v1")
 
@@ -189,7 +190,7 @@ async def test_a_conversation_of_a_hundred_thousand_people(engine: Engine, pool:
 
 async def test_lag_and_head_are_told(engine: Engine, store: Store, owner: Conn) -> None:
     outcome = await store.submit([send_message(BOB)], Meta())
-    assert await engine.wait(outcome.partition, outcome.position)
+    assert await engine.wait(outcome.partition, outcome.position, timeout=20)
     for status in engine.status():
         assert (outcome.position, outcome.position, 0, 0.0, None) == (
             status.position,

@@ -60,7 +60,7 @@ async def test_it_goes_on_after_the_fix(engine: Engine, store: Store, owner: Con
     await engine.resume("thread_v1")
     await eventually(lambda: _of(engine, "thread_v1").position == last)
     assert 10 == len(await _texts(pool))
-    assert await engine.wait(0, last)
+    assert await engine.wait(0, last, timeout=20)
 
 
 async def test_another_process_can_say_that_it_is_to_go_on(

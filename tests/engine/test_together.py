@@ -24,7 +24,7 @@ def _of(engine: Engine, projection: str) -> ProjectionStatus:
 
 async def test_one_transaction_moves_all_checkpoints(engine: Engine, store: Store, pool: Pool) -> None:
     outcome = await store.submit([send_message(BOB)], Meta())
-    assert await engine.wait(outcome.partition, outcome.position)
+    assert await engine.wait(outcome.partition, outcome.position, timeout=20)
     assert 1 == await pool.fetchval("SELECT count(DISTINCT xmin::text) FROM checkpoint")
     assert 1 < await pool.fetchval("SELECT count(*) FROM checkpoint")
 
@@ -73,7 +73,7 @@ async def test_two_that_stop_at_different_events_name_their_own(
 
 async def test_a_process_that_lost_one_lease_goes_on_with_the_others(engine: Engine, store: Store, owner: Conn) -> None:
     first = await store.submit([send_message(BOB)], Meta())
-    assert await engine.wait(first.partition, first.position)
+    assert await engine.wait(first.partition, first.position, timeout=20)
     await owner.execute(
         "UPDATE checkpoint SET owner = 'elsewhere/1/new', epoch = 50, lease_until = now() + interval '1 hour'"
         " WHERE projection = 'thread_v1'"

@@ -69,7 +69,7 @@ class Place:
     async def submit(self, command: object) -> None:
         """Carry a command out, and wait until lists show it."""
         done = await self.store.submit([command], Meta(actor=ANN))  # type: ignore[list-item]  # one of the words
-        assert await self.engine.wait(done.partition, done.position, 10)
+        assert await self.engine.wait(done.partition, done.position, 20)
 
     async def pass_time(self, file: Uid, time: timedelta) -> None:
         """Let a file be older than it is."""
