@@ -13,8 +13,8 @@ from test_chain import META
 
 from convstore.database import connect, open_pool
 from convstore.domain.access import HistoryViewed
-from convstore.domain.types import Priority, Status
-from convstore.domain.uid import new_uid
+from convstore.domain.types import Attachment, Priority, Status
+from convstore.domain.uid import Uid, new_uid
 from convstore.errors import ArchiveDamaged, ConfigError, ImportRefused
 from convstore.log import importing
 from convstore.log.archive import Compression, compression_of
@@ -48,6 +48,8 @@ from words import (
 MakeStore = Callable[..., Awaitable[str]]
 EVENTS = "SELECT partition, position, stream, version, type, data::text, meta::text, recorded_at FROM event"
 LETTERS = ("It does not start, and Mrs Okoro waits.", "Tablet 7 of Mrs Okoro", 'ärgerlich\u2028\n"', "run-7/Okoro")
+# Some clients write the file's name there, too.
+NAMED_PICTURE = Attachment(id=Uid("fTpI4GOmujy"), name="b.png", content_type='image/png; name="Okoro.png"', length=9)
 META_OF_PEOPLE = Meta(actor=BOB, on_behalf_of=CID, request_id="req-77", user_agent="Okoro-App/1.0", causation="Okoro's")
 
 
@@ -78,7 +80,7 @@ async def talked(dsn: str, conversations: int = 12) -> None:
                             conversation=uid,
                             subject=subject,
                             text=text,
-                            attachments=(PICTURE,),
+                            attachments=(PICTURE, NAMED_PICTURE),
                             user_agent="Okoro-App/1.0",
                         )
                     ],
@@ -396,7 +398,7 @@ def _opened(raw: bytes, name: str) -> bytes:
 
 
 # Members whose values rules work by, and that tell nothing of anybody.
-_KEPT = {"type", "message_type", "status", "priority", "old", "new", "content_type", "view"}
+_KEPT = {"type", "message_type", "status", "priority", "old", "new", "view"}
 
 
 def _letters(value: object, name: str = "") -> list[str]:
@@ -404,7 +406,8 @@ def _letters(value: object, name: str = "") -> list[str]:
         return [text for key, inner in value.items() for text in _letters(inner, key)]
     if isinstance(value, list):
         return [text for inner in value for text in _letters(inner, name)]
-    return [value] if isinstance(value, str) and value and name not in _KEPT else []
+    kept = name in _KEPT or value == PICTURE.content_type
+    return [value] if isinstance(value, str) and value and not kept else []
 
 
 def _uids(raw: bytes) -> list[str]:

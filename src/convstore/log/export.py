@@ -1,6 +1,8 @@
 """Carries the log to a file: see ``archive`` for what is in it. Memory stays flat, whatever the log's length.
 
-Idempotency keys are not exported: a request that is sent again to another store is another request there.
+Idempotency keys are not exported: an answer that is kept under one names positions of this store's partitions, and with
+another number of partitions one key of many conversations would have to become several. A conversation that is begun
+again under its key is not made twice all the same, where the secret moves along: its uid is derived from both.
 """
 
 import hashlib

@@ -2,11 +2,12 @@
 
 Everybody, everything with a uid, and every program and request get other names, the same throughout one export and
 others in the next: they are derived with a random key that is forgotten. Texts become filler of about their length.
-What rules and read models work by is kept: types, versions, times, statuses, priorities, kinds of files.
+What rules and read models work by is kept: types, versions, times, statuses, priorities, common kinds of files.
 """
 
 import hashlib
 import hmac
+import mimetypes
 import secrets
 import uuid
 from functools import lru_cache
@@ -48,6 +49,10 @@ from convstore.log.recorded import Meta
 _KEY: Final = 32
 # Pseudonyms remembered: making one takes some microseconds.
 _REMEMBERED: Final = 200_000
+
+# Kinds of files that are no secret, being known to everybody (Python's own list).
+_KINDS: Final = frozenset(mimetypes.MimeTypes().types_map[True].values())
+_ANY_KIND: Final = "application/octet-stream"
 
 _meta: Final = msgspec.json.Decoder(Meta)
 
@@ -154,7 +159,8 @@ class Pseudonyms:
         return Attachment(
             id=self._uid(attachment.id),
             name=self._word("file", attachment.name) or "",
-            content_type=attachment.content_type,
+            # What a client wrote, perhaps with the file's name in it.
+            content_type=attachment.content_type if attachment.content_type in _KINDS else _ANY_KIND,
             length=_class_of(attachment.length),
         )
 
