@@ -333,6 +333,13 @@ async def test_a_cancelled_start_leaves_nothing_running(data_dir: Path, tmp_path
         pass
 
 
+async def test_a_copy_that_has_lost_its_permissions_starts(data_dir: Path) -> None:
+    (data_dir / "pg").chmod(0o755)
+    async with Cluster(data_dir, settings=THROWAWAY) as cluster:
+        assert 1 == await ask(cluster.dsn(), "SELECT 1")
+    assert 0o750 == (data_dir / "pg").stat().st_mode & 0o777
+
+
 async def test_what_the_system_refuses_is_told_with_the_folder(data_dir: Path) -> None:
     (data_dir / "run").rmdir()
     (data_dir / "run").touch()

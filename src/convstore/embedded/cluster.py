@@ -213,6 +213,7 @@ class Cluster:
         if major is None:
             await self._init()
         await asyncio.to_thread(hand_over, folder.cluster, self._identity)
+        folder.close_to_others()
         written = self._run_server()
         await self._until_ready(written)
         await self._ensure_database(written)

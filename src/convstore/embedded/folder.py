@@ -114,6 +114,12 @@ class Folder:
         if uid is not None and gid is not None:
             os.chown(folder, uid, gid)
 
+    def close_to_others(self) -> None:
+        """Take from a cluster the permissions that PostgreSQL refuses: a plain copy, put back, has lost its own."""
+        mode = stat.S_IMODE(self.cluster.stat().st_mode)
+        if sys.platform != "win32" and mode & 0o027:
+            self.cluster.chmod(mode & 0o750)
+
     def drop_stale_files(self) -> None:
         """Remove what a killed server left and a new one would refuse to overlook. Only when none is alive."""
         for path in (self.pidfile, self.sockets / SOCKET_NAME, self.sockets / f"{SOCKET_NAME}.lock"):
