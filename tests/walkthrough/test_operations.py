@@ -67,7 +67,7 @@ def _stand_still(address: str, folder: Path) -> int:
 
 
 def _send(method: str, url: str, body: bytes, content_type: str) -> None:
-    headers = {"Authorization": encode_basic_auth("mobile", "district"), "Content-Type": content_type}
+    headers = {"Authorization": encode_basic_auth("admin", "district"), "Content-Type": content_type}
     urllib.request.urlopen(urllib.request.Request(url, body, headers, method=method), timeout=30).close()
 
 
