@@ -54,11 +54,6 @@ class Listener:
         self._end = asyncio.Event()
         self.listening = asyncio.Event()
 
-    @property
-    def peers(self) -> int:
-        """How many other engines there are, as far as known."""
-        return len(self._peers)
-
     def say(self, projections: Sequence[str], partition: int, position: int) -> None:
         """Tell other processes how far checkpoints have come: of the last such step only, when many come at once."""
         if self._peers:
