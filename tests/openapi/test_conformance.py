@@ -62,11 +62,11 @@ def made(whole: Demo) -> dict[str, object]:
         seen = ask("GET", f"messageConversations/{uid}?fields=messages[id,attachments]")
         (message,) = seen.json()["messages"]
         ask("POST", "subscriptions", json={"name": "followed", "after": "start"})
-        ask("PUT", "subscriptions/followed/webhook", json={"url": whole.receiver})
-        ask("POST", "subscriptions/followed/webhook/pause")
         first = ask("POST", "subscriptions/followed/events", json={"consumer": "one"}).json()["events"][0]
         rejected = {"consumer": "one", "ack": first["ack"], "reason": "not understood"}
         ask("POST", "subscriptions/followed/reject", json=rejected)
+        # Now only: whoever pushes would be a consumer as well.
+        ask("PUT", "subscriptions/followed/webhook", json={"url": whole.receiver})
         token = ask("POST", "apiToken", json={"name": "for Schemathesis"}).json()["response"]["uid"]
         until = time.monotonic() + 30
         while not whole.mailbox.unsubscribe:
