@@ -93,7 +93,6 @@ def made(whole: Demo) -> dict[str, object]:
                 "POST /dhis-web-commons-security/login.action": {"j_username": "mobile", "j_password": "district"},
                 "POST /api/configuration/feedbackRecipients": HELP_DESK,
                 "POST /api/apiToken": {"name": "another"},
-                "POST /api/subscriptions": {"name": "another"},
                 "PUT /api/subscriptions/{name}/webhook": {"url": whole.receiver},
                 "POST /api/subscriptions/{name}/reset": {"after": "start"},
                 "POST /api/subscriptions/{name}/events": {"consumer": "two"},

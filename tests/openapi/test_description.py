@@ -81,6 +81,24 @@ def test_what_is_said_can_be_read_as_it_stands(document: dict[str, Any]) -> None
     assert not re.search(r"contract section|design section|row \d", json.dumps(document))
 
 
+def test_what_may_come_compressed_says_so_in_one_place(document: dict[str, Any]) -> None:
+    def compressed(method: str, path: str, status: str = "200") -> set[str]:
+        headers = operations(document)[(method, path)]["responses"][status]["headers"]
+        found = {name: each.get("$ref") for name, each in headers.items() if name in ("Content-Encoding", "Vary")}
+        assert {f"#/components/headers/{name}" for name in found} == set(found.values())
+        return set(found)
+
+    both = {"Content-Encoding", "Vary"}
+    assert both == set(document["components"]["headers"])
+    assert both == compressed("GET", "/api/messageConversations")
+    assert both == compressed("GET", "/api/messageConversations/events.ndjson")
+    assert both == set(document["components"]["responses"]["BadRequest"]["headers"]) & both
+    assert not compressed("GET", "/api/messageConversations", "304")
+    assert not compressed("POST", "/api/apiToken", "201")
+    assert not compressed("POST", "/api/subscriptions/{name}/webhook/secrets")
+    assert not compressed("GET", "/api/messageConversations/events/stream")
+
+
 def test_a_parameter_that_is_not_described_cannot_be_read() -> None:
     request = make_mocked_request("GET", "/api/messageConversations?fields=id&secret=1")
     request[TAKES] = next(route.takes for route in API if route.path == "messageConversations")

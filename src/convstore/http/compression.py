@@ -38,7 +38,8 @@ def to_be_compressed(response: web.StreamResponse, request: web.Request) -> Type
     if not isinstance(response, web.Response) or not isinstance(body := response.body, bytes) or len(body) < LEAST:
         return False
     headers = response.headers
-    if "Content-Encoding" in headers or not _compressible(response) or "no-store" in headers.get("Cache-Control", ""):
+    name = media_type(headers.get("Content-Type", ""))
+    if "Content-Encoding" in headers or not compressible(name) or "no-store" in headers.get("Cache-Control", ""):
         return False
     return best_coding(",".join(request.headers.getall("Accept-Encoding")), (GZIP,)) is not None
 
@@ -61,7 +62,6 @@ def gzipped(body: bytes) -> bytes:
     return b"".join((_HEAD, name, squeezer.compress(body), squeezer.flush(), end))
 
 
-def _compressible(response: web.Response) -> bool:
-    """Tell whether it is text of some kind: everything else that is given out is compressed in itself, mostly."""
-    name = media_type(response.headers.get("Content-Type", ""))
+def compressible(name: str) -> bool:
+    """Tell whether a media type is text of some kind: all else that is given out is compressed in itself, mostly."""
     return name.startswith("text/") or is_json(name) or is_xml(name) or name == "application/x-ndjson"

@@ -162,7 +162,7 @@ API = (
         )
     ),
     *(
-        Route(method, f"subscriptions{path}", handler, operation, documents=False, for_consumers=True)
+        Route(method, f"subscriptions{path}", handler, operation, for_consumers=True)
         for method, path, handler, operation in (
             ("POST", "", subscriptions.create, described.subscriptions.CREATE),
             ("GET", "", subscriptions.list_subscriptions, described.subscriptions.LIST),
@@ -180,7 +180,7 @@ API = (
     ),
     # What is pushed goes on when a token has ended: one for following events is not enough for these.
     *(
-        Route(method, f"subscriptions/{{name}}/webhook{path}", handler, operation, documents=False)
+        Route(method, f"subscriptions/{{name}}/webhook{path}", handler, operation)
         for method, path, handler, operation in (
             ("PUT", "", webhooks.put, described.webhooks.PUT),
             ("GET", "", webhooks.get, described.webhooks.GET),

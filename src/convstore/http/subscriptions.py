@@ -1,11 +1,11 @@
-"""Durable subscriptions over HTTP, in JSON: made, read, acknowledged, reset and ended by the account that made them.
+"""Durable subscriptions over HTTP: made, read, acknowledged, reset and ended by the account that made them.
 
-How consumers share the events of one is told in ``convstore.stream.consuming``.
+How consumers share the events of one is told in ``convstore.stream.consuming``. The events are given in JSON only.
 """
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Final
@@ -17,14 +17,16 @@ from msgspec import Meta, Struct, structs
 from convstore.domain.uid import Uid, UserId
 from convstore.errors import UnknownSubscription
 from convstore.http.bodies import read_json
+from convstore.http.documents import object_json, object_xml
 from convstore.http.drain import DRAIN
 from convstore.http.errors import FORBIDDEN, Problem
 from convstore.http.events import LATEST, MOST, chosen, positions_at
-from convstore.http.keys import BACKEND, CALLER, ENTRY
+from convstore.http.keys import BACKEND, CALLER, ENTRY, FORMAT
 from convstore.http.links import api_url
 from convstore.http.negotiation import Format
-from convstore.http.nodes import json_bytes, message_answer, web_message
+from convstore.http.nodes import answer, json_bytes, message_answer, node_answer, web_message
 from convstore.http.params import whole_number
+from convstore.http.query.shape import Member
 from convstore.http.stream_metrics import LOOKOUT
 from convstore.log import cloudevents
 from convstore.stream import letters, subscriptions
@@ -48,6 +50,16 @@ _BREATH: Final = 0.03
 CONSUMING: Final = web.AppKey("consuming", Consuming)
 
 Consumer = Annotated[str, Meta(min_length=1, max_length=200)]
+
+_ATTRIBUTE = Member(attribute=True)
+IN_XML = {
+    "name": _ATTRIBUTE,
+    "created": _ATTRIBUTE,
+    "types": Member(item="type"),
+    "consumers": Member(item="consumer"),
+}
+LIST_IN_XML = {"subscriptions": Member(item="subscription", inner=IN_XML)}
+LETTERS_IN_XML = {"deadLetters": Member(item="deadLetter", inner={"id": _ATTRIBUTE})}
 
 
 class WantedSubscription(Struct, frozen=True, kw_only=True):
@@ -171,20 +183,23 @@ async def create(request: web.Request) -> web.Response:
     )
     await request.app[LOOKOUT].look()
     headers = {"Location": f"{api_url(request)}/subscriptions/{made.name}"}
-    return json_answer(await _standing(request, made.name), status=HTTPStatus.CREATED, headers=headers)
+    return object_answer(
+        request, "subscription", await _standing(request, made.name), IN_XML, status=HTTPStatus.CREATED, headers=headers
+    )
 
 
 async def list_subscriptions(request: web.Request) -> web.Response:
     """``GET /api/subscriptions``: the caller's; for superusers all."""
     caller = request[CALLER]
     found = await subscriptions.standings(request.app[BACKEND].readers, user_id=None if caller.superuser else caller.id)
-    return json_answer({"subscriptions": [_shown(request, each) for each in found]})
+    said = {"subscriptions": [_shown(request, each) for each in found]}
+    return object_answer(request, "metadata", said, LIST_IN_XML)
 
 
 async def get_subscription(request: web.Request) -> web.Response:
     """``GET /api/subscriptions/{name}``: what is followed, and how far it has come."""
     subscription = await subscription_named(request)
-    return json_answer(await _standing(request, subscription.name))
+    return object_answer(request, "subscription", await _standing(request, subscription.name), IN_XML)
 
 
 async def delete(request: web.Request) -> web.Response:
@@ -196,13 +211,19 @@ async def delete(request: web.Request) -> web.Response:
 
 
 async def read(request: web.Request) -> web.Response:
-    """``POST /api/subscriptions/{name}/events``: the first events of the consumer's slots that are not acknowledged."""
+    """``POST /api/subscriptions/{name}/events``: the first events of the consumer's slots that are not acknowledged.
+
+    Raises:
+        Problem: 406, the client wants XML: events are what they are in the stream and in what is pushed.
+    """
     subscription = await for_consumers(request)
     asked = await read_json(request, _read)
+    if request[FORMAT] is not Format.JSON:
+        raise Problem(HTTPStatus.NOT_ACCEPTABLE, "Only application/json can be given")
     share, found = await _read_or_wait(request, subscription, asked)
     teller = Teller(request.app[BACKEND].store.id)
     events = [structs.replace(teller.envelope(each.given), ack=str(each.ack)) for each in found]
-    return json_answer(Batch(events=events, slots=len(share.held), lease=subscription.lease))
+    return answer(request, json_bytes(Batch(events=events, slots=len(share.held), lease=subscription.lease)))
 
 
 async def acknowledge(request: web.Request) -> web.Response:
@@ -211,7 +232,7 @@ async def acknowledge(request: web.Request) -> web.Response:
     asked = await read_json(request, _acknowledge)
     acks = [parse_ack(text) for text in asked.acks]
     counted = await request.app[CONSUMING].acknowledge(subscription.name, asked.consumer, acks)
-    return json_answer({"acknowledged": counted})
+    return node_answer(request, "acknowledged", counted)
 
 
 async def reject(request: web.Request) -> web.Response:
@@ -220,7 +241,7 @@ async def reject(request: web.Request) -> web.Response:
     asked = await read_json(request, _reject)
     ack = parse_ack(asked.ack)
     counted = await request.app[CONSUMING].reject(subscription, asked.consumer, ack, asked.reason)
-    return json_answer({"rejected": int(counted)})
+    return node_answer(request, "rejected", int(counted))
 
 
 async def leave(request: web.Request) -> web.Response:
@@ -237,7 +258,7 @@ async def reset(request: web.Request) -> web.Response:
     asked = await read_json(request, _reset)
     backend = request.app[BACKEND]
     await subscriptions.reset(backend.pool, subscription.name, await positions_at(backend, asked.after))
-    return json_answer(await _standing(request, subscription.name))
+    return object_answer(request, "subscription", await _standing(request, subscription.name), IN_XML)
 
 
 async def list_letters(request: web.Request) -> web.Response:
@@ -249,23 +270,23 @@ async def list_letters(request: web.Request) -> web.Response:
         after=whole_number(request, "after", 0),
         limit=min(max(1, whole_number(request, "limit", 100)), MOST),
     )
-    return json_answer({"deadLetters": found})
+    return object_answer(request, "metadata", {"deadLetters": found}, LETTERS_IN_XML)
 
 
 async def redeliver(request: web.Request) -> web.Response:
     """``POST /api/subscriptions/{name}/deadLetters/redeliver``: gives them once more."""
     subscription = await subscription_named(request)
     asked = await read_json(request, _named)
-    return json_answer(
-        {"redelivered": await letters.redeliver(request.app[BACKEND].pool, subscription.name, asked.ids)}
-    )
+    counted = await letters.redeliver(request.app[BACKEND].pool, subscription.name, asked.ids)
+    return node_answer(request, "redelivered", counted)
 
 
 async def discard(request: web.Request) -> web.Response:
     """``POST /api/subscriptions/{name}/deadLetters/discard``: forgets them."""
     subscription = await subscription_named(request)
     asked = await read_json(request, _named)
-    return json_answer({"discarded": await letters.discard(request.app[BACKEND].pool, subscription.name, asked.ids)})
+    counted = await letters.discard(request.app[BACKEND].pool, subscription.name, asked.ids)
+    return node_answer(request, "discarded", counted)
 
 
 async def subscription_named(request: web.Request) -> Subscription:
@@ -352,11 +373,21 @@ def _shown(request: web.Request, standing: Standing) -> ShownSubscription:
         events_behind=standing.behind,
         seconds_behind=round(standing.seconds, 3),
         dead_letters=standing.dead,
-        consumers=standing.consumers,
+        consumers=list(standing.consumers),
         ahead_of_log=standing.ahead,
     )
 
 
-def json_answer(said: object, *, status: int = HTTPStatus.OK, headers: dict[str, str] | None = None) -> web.Response:
-    """Answer with JSON, whatever the client would rather have: that is how consumers are spoken to."""
-    return web.Response(body=json_bytes(said), status=status, content_type=Format.JSON.value, headers=headers)
+def object_answer(
+    request: web.Request,
+    name: str,
+    said: Struct | Mapping[str, object],
+    layout: Mapping[str, Member],
+    *,
+    status: int = HTTPStatus.OK,
+    headers: Mapping[str, str] | None = None,
+) -> web.Response:
+    """Answer with a document in the format of the request; in XML its element is ``name``, laid out by ``layout``."""
+    in_xml = request[FORMAT] is Format.XML
+    body = object_xml(name, msgspec.to_builtins(said), layout) if in_xml else object_json(said)
+    return answer(request, body, status=status, headers=headers)

@@ -1,4 +1,4 @@
-"""Webhooks over HTTP, in JSON: where the events of a subscription are pushed to, said by the account that made it.
+"""Webhooks over HTTP: where the events of a subscription are pushed to, said by the account that made it.
 
 Whoever has this server call others needs an authority for it, and more than a token for following events: what is
 pushed goes on when the token has ended.
@@ -17,13 +17,22 @@ from convstore.http.errors import FORBIDDEN, Problem
 from convstore.http.keys import BACKEND, CALLER
 from convstore.http.links import api_url
 from convstore.http.nodes import message_answer, web_message
-from convstore.http.subscriptions import for_consumers, json_answer, subscription_named
+from convstore.http.query.shape import Member
+from convstore.http.subscriptions import for_consumers, object_answer, subscription_named
 from convstore.webhook import targets
 from convstore.webhook.guard import Guard
 from convstore.webhook.signing import new_secret
 from convstore.webhook.trying import send_test
 
 _BY_HAND = "somebody paused it"
+
+_ATTRIBUTE = Member(attribute=True)
+IN_XML = {
+    "subscription": _ATTRIBUTE,
+    "created": _ATTRIBUTE,
+    "headers": Member(item="header"),
+    "secrets": Member(item="secret"),
+}
 
 
 class WantedWebhook(Struct, frozen=True, kw_only=True):
@@ -90,14 +99,14 @@ async def put(request: web.Request) -> web.Response:
     headers = _NOT_KEPT | {"Location": f"{api_url(request)}/subscriptions/{subscription.name}/webhook"}
     shown = await _shown(request, subscription.name, made)
     if before:
-        return json_answer(shown)
-    return json_answer(shown, status=HTTPStatus.CREATED, headers=headers)
+        return object_answer(request, "webhook", shown, IN_XML)
+    return object_answer(request, "webhook", shown, IN_XML, status=HTTPStatus.CREATED, headers=headers)
 
 
 async def get(request: web.Request) -> web.Response:
     """``GET /api/subscriptions/{name}/webhook``: where the events are pushed to, and how that goes."""
     subscription = await subscription_named(request)
-    return json_answer(await _shown(request, subscription.name))
+    return object_answer(request, "webhook", await _shown(request, subscription.name), IN_XML)
 
 
 async def delete(request: web.Request) -> web.Response:
@@ -117,14 +126,10 @@ async def test(request: web.Request) -> web.Response:
     subscription = await subscription_named(request)
     backend = request.app[BACKEND]
     answer = await send_test(await targets.get(backend.pool, subscription.name), backend.store.id, backend.settings)
-    return json_answer(
-        Tried(
-            taken=answer.taken,
-            status=answer.status,
-            reason=answer.reason,
-            milliseconds=round(answer.seconds * 1000),
-        )
+    tried = Tried(
+        taken=answer.taken, status=answer.status, reason=answer.reason, milliseconds=round(answer.seconds * 1000)
     )
+    return object_answer(request, "test", tried, {})
 
 
 async def pause(request: web.Request) -> web.Response:
@@ -132,7 +137,7 @@ async def pause(request: web.Request) -> web.Response:
     subscription = await subscription_named(request)
     await targets.pause(request.app[BACKEND].pool, subscription.name, _BY_HAND)
     _changed(request)
-    return json_answer(await _shown(request, subscription.name))
+    return object_answer(request, "webhook", await _shown(request, subscription.name), IN_XML)
 
 
 async def resume(request: web.Request) -> web.Response:
@@ -141,7 +146,7 @@ async def resume(request: web.Request) -> web.Response:
     subscription = await subscription_named(request)
     await targets.resume(request.app[BACKEND].pool, subscription.name)
     _changed(request)
-    return json_answer(await _shown(request, subscription.name))
+    return object_answer(request, "webhook", await _shown(request, subscription.name), IN_XML)
 
 
 async def add_secret(request: web.Request) -> web.Response:
@@ -153,7 +158,9 @@ async def add_secret(request: web.Request) -> web.Response:
     made = new_secret()
     await targets.sign_with(backend.pool, subscription.name, [made, webhook.secrets[0]])
     _changed(request)
-    return json_answer(await _shown(request, subscription.name, [made]), headers=_NOT_KEPT)
+    return object_answer(
+        request, "webhook", await _shown(request, subscription.name, [made]), IN_XML, headers=_NOT_KEPT
+    )
 
 
 async def drop_secrets(request: web.Request) -> web.Response:
@@ -163,7 +170,7 @@ async def drop_secrets(request: web.Request) -> web.Response:
     webhook = await targets.get(backend.pool, subscription.name)
     await targets.sign_with(backend.pool, subscription.name, webhook.secrets[:1])
     _changed(request)
-    return json_answer(await _shown(request, subscription.name))
+    return object_answer(request, "webhook", await _shown(request, subscription.name), IN_XML)
 
 
 def _may_have_us_call(request: web.Request) -> None:

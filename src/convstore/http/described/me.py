@@ -3,7 +3,19 @@
 from convstore.http.described.conversations import PAST, REFUSED_PAST
 from convstore.http.me import USER_SETTINGS
 from convstore.http.openapi.operation import Body, Named, Operation, Schema, Tag, document, json, nothing, text
-from convstore.http.openapi.words import BOOLEAN, COUNT, FIELDS, TEXT, array, element, members, path, query, web_message
+from convstore.http.openapi.words import (
+    BOOLEAN,
+    COUNT,
+    FIELDS,
+    NOT_STORED,
+    TEXT,
+    array,
+    element,
+    members,
+    path,
+    query,
+    web_message,
+)
 from convstore.http.query.directory import myself
 
 # The caller's own entity: a user, with the settings and rights that only he is told.
@@ -28,6 +40,7 @@ DASHBOARD = Operation(
         200: document(
             "Unread conversations of all types.",
             element("dashboard", members({"unreadMessageConversations": COUNT, "unreadInterpretations": COUNT})),
+            headers=(NOT_STORED,),
         )
     },
 )

@@ -2,15 +2,16 @@
 
 from convstore.http.described.subscriptions import NAME, UNKNOWN
 from convstore.http.negotiation import Format
-from convstore.http.openapi.operation import Body, Operation, Tag, json
-from convstore.http.openapi.words import LOCATION, NOT_STORED, web_message
-from convstore.http.webhooks import ShownWebhook, Tried, WantedWebhook
+from convstore.http.openapi.operation import Body, Operation, Tag, document
+from convstore.http.openapi.words import LOCATION, NOT_STORED, laid_out, web_message
+from convstore.http.webhooks import IN_XML, ShownWebhook, Tried, WantedWebhook
 from convstore.webhook.targets import AUTHORITY
 
 _NONE = f"{UNKNOWN} Or it has no webhook."
 _NO_AUTHORITY = f"For holders of `{AUTHORITY}`."
 _NOT_HIS = f"{_NO_AUTHORITY} Or the caller may not be given all that it follows."
-_SHOWN = json("The webhook.", ShownWebhook)
+_IN_XML = laid_out("webhook", ShownWebhook, IN_XML)
+_SHOWN = document("The webhook.", ShownWebhook, _IN_XML)
 
 PUT = Operation(
     tag=Tag.EVENTS,
@@ -24,8 +25,8 @@ PUT = Operation(
     parameters=(NAME,),
     body=Body(content={Format.JSON.value: WantedWebhook}),
     answers={
-        200: json("They are pushed there from now on.", ShownWebhook),
-        201: json("They are pushed from now on.", ShownWebhook, headers=(LOCATION, NOT_STORED)),
+        200: document("They are pushed there from now on.", ShownWebhook, _IN_XML),
+        201: document("They are pushed from now on.", ShownWebhook, _IN_XML, headers=(LOCATION, NOT_STORED)),
     },
     refusals={
         400: "The url, a header or a secret cannot be used; or the url's address may not be called.",
@@ -53,7 +54,7 @@ TEST = Operation(
     summary="Send a test event to a webhook's receiver",
     about="Of the type `webhook-test`, without data, signed like all others.",
     parameters=(NAME,),
-    answers={200: json("What came of it.", Tried)},
+    answers={200: document("What came of it.", Tried, laid_out("test", Tried, {}))},
     refusals={403: _NO_AUTHORITY, 404: _NONE},
 )
 PAUSE = GET.but(summary="Push nothing for the time being", about="Nothing is passed over meanwhile.")
@@ -65,7 +66,7 @@ RESUME = GET.but(
 ADD_SECRET = GET.but(
     summary="Make a new secret for a webhook",
     about="It is shown in this answer only. The one before signs beside it, until the next change.",
-    answers={200: json("The webhook, with the new secret.", ShownWebhook, headers=(NOT_STORED,))},
+    answers={200: document("The webhook, with the new secret.", ShownWebhook, _IN_XML, headers=(NOT_STORED,))},
     refusals={403: _NOT_HIS, 404: _NONE},
 )
 DROP_SECRETS = GET.but(summary="Sign with the newest secret of a webhook only")

@@ -27,7 +27,8 @@ Speaks the Web API of DHIS2's message conversations, in JSON and XML.
 - In XML, lists that are empty and members that are null are left out. Objects that have an `href` have the same address
   as `link`, too, where they stand in a list.
 - With `Accept-Encoding: gzip`, answers of a kilobyte and more come with `Content-Encoding: gzip`; files of messages,
-  streams, and what nobody may keep (`no-store`) do not. An `ETag` is the same either way.
+  streams, and what nobody may keep (`no-store`) do not, and there `Content-Encoding` is not described. An `ETag` is the
+  same either way.
 """
 _TAGS: Final[Mapping[Tag, str]] = {
     Tag.CONVERSATIONS: "Lists, one conversation, counts.",
@@ -91,6 +92,7 @@ def make_document(
         "components": {
             "schemas": dict(sorted(schemas.components.items())),
             "responses": usual,
+            "headers": {each.name: _header(each, schemas) for each in rules.OF_COMPRESSED},
             "securitySchemes": _SECURITY,
         },
         "security": [{name: []} for name in _SECURITY],
@@ -190,6 +192,8 @@ def _answer(answer: Answer, headers: Iterable[Header], schemas: Schemas) -> dict
         "description": answer.about or HTTPStatus.OK.phrase,
         "headers": {each.name: _header(each, schemas) for each in headers},
     }
+    if rules.may_be_compressed(answer):
+        said["headers"] |= {each.name: {"$ref": f"#/components/headers/{each.name}"} for each in rules.OF_COMPRESSED}
     if answer.content:
         said["content"] = _content(answer.content, schemas)
     return said

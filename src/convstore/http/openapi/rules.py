@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from convstore.directory.tokens import SAFE_METHODS
-from convstore.http.openapi.operation import Header, Operation, Parameter
-from convstore.http.openapi.words import CURSOR, TEXT
+from convstore.http.compression import GZIP, compressible
+from convstore.http.openapi.operation import Answer, Header, Operation, Parameter
+from convstore.http.openapi.words import CURSOR, NOT_STORED, TEXT
 
 IDEMPOTENCY_KEY: Final = Parameter(
     name="Idempotency-Key",
@@ -57,6 +58,20 @@ RETRY_AFTER: Final = Header(
 CHALLENGE: Final = Header(
     name="WWW-Authenticate", about="How to come in; left out for scripts (`X-Requested-With`).", value=TEXT
 )
+# Those of answers that may come compressed; in the document they stand once.
+OF_COMPRESSED: Final = (
+    Header(
+        name="Content-Encoding",
+        about="That it is compressed, as `Accept-Encoding` allowed.",
+        value={"type": "string", "enum": [GZIP]},
+    ),
+    Header(
+        name="Vary",
+        about="Which headers of the request the answer depends on; among them `Accept-Encoding` when it is compressed.",
+        value=TEXT,
+    ),
+)
+_STREAMED: Final = frozenset({"text/event-stream"})
 
 # The refusals that come by rule; many descriptions name others with the same status instead.
 USUAL: Final[Mapping[int, str]] = {
@@ -90,6 +105,12 @@ def headers(operation: Operation) -> tuple[Header, ...]:
     if operation.command:
         found += [REFLECTED, APPLIED]
     return tuple(found)
+
+
+def may_be_compressed(answer: Answer) -> bool:
+    """Tell whether an answer may come compressed: ``compression.to_be_compressed``, by what is described of it."""
+    kinds = answer.content.keys() - _STREAMED
+    return NOT_STORED not in answer.headers and any(map(compressible, kinds))
 
 
 def refusal_headers(status: int) -> tuple[Header, ...]:

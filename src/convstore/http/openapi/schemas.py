@@ -13,7 +13,7 @@ import msgspec
 from convstore.http import markup
 from convstore.http.openapi import words
 from convstore.http.openapi.operation import Described, Named, Schema
-from convstore.http.openapi.words import ADDRESS, TIME, UID
+from convstore.http.openapi.words import ADDRESS, REFERENCE, TIME, UID
 from convstore.http.query.conversation import ATTACHMENT, PERSON
 from convstore.http.query.directory import CREDENTIALS, GROUP_SEEN, ROLE_SEEN
 from convstore.http.query.entities import (
@@ -28,8 +28,6 @@ from convstore.http.query.entities import (
     Shortcut,
     Type,
 )
-
-REFERENCE: Final = "#/components/schemas/{name}"
 
 # Entities that share their kind with another, and are shown with less of it.
 _NAMES: Final = (

@@ -1,7 +1,10 @@
 """What many descriptions speak of: values, parameters, headers, bodies and answers that are the same everywhere."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
 
 from convstore.domain.types import MessageType
 from convstore.http import markup
@@ -12,6 +15,8 @@ from convstore.http.openapi.operation import Answer, Body, Described, Header, Na
 from convstore.http.query.entities import Entity
 from convstore.http.query.paging import LARGEST_PAGE, PAGE_SIZE
 from convstore.http.query.shape import Member
+
+REFERENCE: Final = "#/components/schemas/{name}"
 
 # Values.
 
@@ -115,7 +120,11 @@ def _member_in_xml(described: Described, member: Member) -> Described:
 
 
 def _plain(described: Described) -> Mapping[str, Any]:
-    """Give the schema of what may have a name; of a type there is nothing to be said inside."""
+    """Give the schema of what may have a name; of a type but for structs there is nothing to be said inside."""
+    if isinstance(described, type) and issubclass(described, Struct):
+        _, components = msgspec.json.schema_components([described], ref_template=REFERENCE)
+        # Without its docstring: that is said where it stands under its name.
+        return {key: value for key, value in components[described.__name__].items() if key != "description"}
     found = described.schema if isinstance(described, Named) else described
     return found if isinstance(found, Mapping) else {}
 
