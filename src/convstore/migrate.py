@@ -4,7 +4,7 @@ Runs as the owner. The server itself works as ``convstore_server`` and never cha
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -86,22 +86,38 @@ async def migrate(dsn: str, *, partitions: int = 1) -> list[str]:
 
 async def missing(dsn: str) -> list[str]:
     """Name the migrations of this release that the database has not seen; all of them when it has no store at all."""
+    applied = await _applied(dsn)
+    return [migration.name for migration in migrations() if migration.name not in applied]
+
+
+async def check_not_later(dsn: str) -> None:
+    """See that the database is not of a later release than this one; it may be of an earlier one, or have no store.
+
+    Raises:
+        ConfigError: it is.
+    """
+    _refuse_later(await _applied(dsn))
+
+
+async def _applied(dsn: str) -> set[str]:
     conn = await connect(dsn, role=None)
     try:
         known = await conn.fetchval("SELECT to_regclass($1)", f"{SCHEMA}.migration") is not None
-        applied = {row["name"] for row in await conn.fetch("SELECT name FROM migration")} if known else set()
+        return {row["name"] for row in await conn.fetch("SELECT name FROM migration")} if known else set()
     finally:
         await conn.close()
-    return [migration.name for migration in migrations() if migration.name not in applied]
+
+
+def _refuse_later(applied: Collection[str]) -> None:
+    if later := sorted(set(applied) - {migration.name for migration in migrations()}):
+        raise ConfigError(f"This database was migrated by a later release ({later[-1]}): install that one.")
 
 
 async def _run_missing(conn: Conn) -> list[str]:
     applied = {row["name"]: row["sha256"] for row in await conn.fetch("SELECT name, sha256 FROM migration")}
-    release = list(migrations())
-    if later := sorted(applied.keys() - {migration.name for migration in release}):
-        raise ConfigError(f"This database was migrated by a later release ({later[-1]}): install that one.")
+    _refuse_later(applied)
     ran = []
-    for migration in release:
+    for migration in migrations():
         if migration.name not in applied:
             async with conn.transaction():
                 await conn.execute(migration.sql)

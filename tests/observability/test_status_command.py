@@ -174,6 +174,14 @@ async def test_an_older_schema_is_left_as_it_is(dsn: str, owner: Conn) -> None:
     assert 0 == await owner.fetchval("SELECT count(*) FROM migration WHERE name = '0003_engine'")
 
 
+async def test_a_later_schema_is_not_judged(dsn: str, owner: Conn) -> None:
+    await owner.execute("INSERT INTO migration (name, sha256) VALUES ('9999_later', '')")
+
+    ran = await convstore("status", "--dsn", dsn)
+    assert (2, "") == (ran.code, ran.out)
+    assert "migrated by a later release (9999_later)" in ran.err
+
+
 async def test_seconds_before_now_are_refused(dsn: str) -> None:
     for option in ("--max-lag", "--over"):
         assert 2 == (await convstore("status", "--dsn", dsn, f"{option}=-1")).code

@@ -17,6 +17,7 @@ from convstore.config import Where
 from convstore.database import SERVER_ROLE, connect
 from convstore.delivery.outbox import Figures
 from convstore.errors import ConfigError
+from convstore.migrate import check_not_later
 from convstore.overview import MAX_LAG, Overview, Standing, read_overview
 
 UNWELL = 1
@@ -35,7 +36,8 @@ def status(
 ) -> None:
     """Show where the log and each read model stand; beside a running server, or without one.
 
-    Exit code 0 when all is well, 1 when a read model stands still, is missing, or lags more than --max-lag.
+    Exit code 0 when all is well, 1 when a read model stands still, is missing, or lags more than --max-lag,
+    2 when there is no store, or one of another release.
 
     Parameters
     ----------
@@ -58,8 +60,13 @@ def status(
 
 
 async def _watch(where: Where, max_lag: float, over: float) -> Overview:
-    """Look once, or twice to see how fast things move."""
+    """Look once, or twice to see how fast things move.
+
+    Raises:
+        ConfigError: there is no store, or one of another release, whose tables may say what is not known here.
+    """
     async with present_store(where.dsn, where.data_dir) as dsn:
+        await check_not_later(dsn)
         conn = await connect(dsn, role=SERVER_ROLE, application="convstore status")
         try:
             before = await read_overview(conn, max_lag=max_lag)
