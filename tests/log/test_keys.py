@@ -69,6 +69,18 @@ async def test_of_two_requests_with_one_key_at_once_one_is_refused(store: Store,
     assert [4] == await read.heads(pool)
 
 
+async def test_a_refusal_is_no_answer_to_another_request_with_the_same_key(store: Store, pool: Pool) -> None:
+    await store.submit([send_message(BOB)], META)
+
+    answers = await asyncio.gather(
+        store.submit([reply(by=EVE)], META, KEY),
+        store.submit([reply()], META, IdempotencyKey(ANN, KEY.key, b"two")),
+        return_exceptions=True,
+    )
+    assert [AccessDenied, KeyReused] == [type(answer) for answer in answers]
+    assert [3] == await read.heads(pool)
+
+
 async def test_keys_of_two_people_are_two_keys(store: Store, pool: Pool) -> None:
     await store.submit([send_message(BOB)], META)
     await store.submit([reply()], META, KEY)

@@ -7,8 +7,9 @@ import pytest
 from convstore.database import Conn, Pool
 from convstore.domain.types import Status
 from convstore.domain.uid import Uid, new_uid
-from convstore.errors import AccessDenied, BadText, ConversationExists, ConversationNotFound, LogCorrupt
-from convstore.log import batch, read
+from convstore.errors import AccessDenied, BadText, Busy, ConversationExists, ConversationNotFound, LogCorrupt
+from convstore.log import appender, batch, read
+from convstore.log import store as store_module
 from convstore.log.outcome import Decided
 from convstore.log.recorded import Meta
 from convstore.log.store import Store
@@ -203,10 +204,15 @@ async def test_one_that_the_rules_stumble_over_hurts_no_other(store: Store, monk
     assert [4, 5] == [answer.position for answer in (answers[0], answers[2]) if not isinstance(answer, BaseException)]
 
 
-async def test_a_stream_that_cannot_be_read_fails_alone(store: Store, owner: Conn) -> None:
+async def _spoil(store: Store, owner: Conn) -> None:
+    """Start a conversation, and make an event of it unreadable."""
     await store.submit([send_message(BOB)], META)
     await owner.execute("ALTER TABLE event DISABLE TRIGGER event_is_append_only")
     await owner.execute("""UPDATE event SET data = '{"type":"never-heard-of"}' WHERE version = 2""")
+
+
+async def test_a_stream_that_cannot_be_read_fails_alone(store: Store, owner: Conn) -> None:
+    await _spoil(store, owner)
     async with await Store.open(store._pool) as fresh:
         answers = await asyncio.gather(
             fresh.submit([reply()], META),
@@ -216,6 +222,38 @@ async def test_a_stream_that_cannot_be_read_fails_alone(store: Store, owner: Con
     assert isinstance(answers[0], LogCorrupt)
     assert f"{CONVERSATION}@2" in str(answers[0])
     assert not isinstance(answers[1], BaseException)
+
+
+async def test_after_a_stream_that_cannot_be_read_while_the_head_is_held_others_are_in_the_log(
+    store: Store, owner: Conn, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await _spoil(store, owner)
+    async with await Store.open(pool) as fresh:
+        with monkeypatch.context() as held:
+            held.setattr(appender, "_HOLD_AFTER", 0)
+            with pytest.raises(LogCorrupt):
+                await fresh.submit([reply()], META)
+        outcome = await fresh.submit([send_message(BOB, conversation=OTHER_CONVERSATION)], META)
+        assert [outcome.position] == await read.heads(owner)
+
+
+async def test_when_the_server_stops_those_who_are_done_one_by_one_are_told(
+    store: Store, owner: Conn, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await _spoil(store, owner)
+    monkeypatch.setattr(store_module, "_DRAIN", 0.1)
+    async with owner.transaction():
+        await owner.execute("SELECT FROM head FOR UPDATE")
+        async with await Store.open(pool) as fresh:
+            unreadable = asyncio.create_task(fresh.submit([reply()], META))
+            others = asyncio.gather(
+                *(fresh.submit([send_message(BOB, conversation=new_uid())], META) for _ in range(2)),
+                return_exceptions=True,
+            )
+            with pytest.raises(LogCorrupt):
+                await unreadable
+        async with asyncio.timeout(10):
+            assert [Busy, Busy] == [type(answer) for answer in await others]
 
 
 async def test_a_stream_whose_row_is_not_what_its_events_say_takes_no_more(store: Store, owner: Conn) -> None:

@@ -168,17 +168,30 @@ class Appender:
                 self._fail_waiting(e)
             except Exception:
                 log.exception("append.failed", partition=self.partition, requests=len(requests))
-                # What is wrong with one of them shall hurt no other.
-                for request in requests:
-                    await self._carry_out_alone(request)
+                await self._carry_out_one_by_one(requests)
+
+    async def _carry_out_one_by_one(self, requests: Iterable[Request]) -> None:
+        """Do each alone: what is wrong with one of them shall hurt no other. What ends this is told to all the rest."""
+        rest = deque(requests)
+        try:
+            while rest:
+                # One that followed another by its key has that one's answer by now.
+                if not rest[0].answer.done():
+                    await self._carry_out_alone(rest[0])
+                rest.popleft()
+        except asyncio.CancelledError:
+            _fail(rest, Busy("The server is stopping."))
+            raise
+        except Busy as e:
+            _fail(rest, e)
+            self._fail_waiting(e)
 
     async def _carry_out_alone(self, request: Request) -> None:
         again = [request]
         try:
             while again:
                 again = await self._carry_out(again)
-        except asyncio.CancelledError:
-            request.fail(Busy("The server is stopping."))
+        except Busy:
             raise
         except Exception as e:  # noqa: BLE001 - told to the caller, and logged above
             request.fail(e)
@@ -291,7 +304,14 @@ class Appender:
             uids = {command.conversation_id for request in requests for command in request.commands}
             return conn, *await self._states.refresh(conn, self.partition, uids)
 
-        conn, known, due = await self._link.call(hold)
+        try:
+            conn, known, due = await self._link.call(hold)
+        except Busy:
+            raise
+        except Exception as e:
+            # Its transaction may be open: what is sent on this connection next would be in no log.
+            await self._link.drop(e)
+            raise
         for uid in due:
             self._snapshot_due(uid)
         batch: Batch | None = None

@@ -60,11 +60,14 @@ class Request:
                 follower.fail(KeyReused())
 
     def fail(self, error: Exception) -> None:
-        """Give the error to the caller, and to those with the same key: nothing of theirs was done either."""
+        """Give the error to the caller, and to those with the same key: nothing of theirs was done either.
+
+        A refusal is no answer to another request, which has not been decided.
+        """
         if not self.answer.done():
             self.answer.set_exception(error)
         for follower in self.followers:
-            follower.fail(error)
+            follower.fail(KeyReused() if isinstance(error, Refused) and not self._is_same(follower) else error)
 
     def replay(self, outcome: Outcome, digest: bytes) -> None:
         """Answer from what the key has stored: to each according to his request."""
