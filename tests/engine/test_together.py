@@ -1,14 +1,18 @@
 """All read models of a partition take a page in together, and each can still stop, lag, and come back by itself."""
 
+import asyncio
+from collections.abc import Sequence
 from functools import partial
 
 import pytest
 from engines import MakeEngine
+from structlog.testing import capture_logs
 
 from convstore.database import Conn, Pool
 from convstore.engine import Engine, ProjectionStatus
+from convstore.engine.feed import Feed
 from convstore.engine.skip import skip
-from convstore.log.recorded import Meta
+from convstore.log.recorded import Meta, Recorded
 from convstore.log.store import Store
 from eventually import eventually
 from seeding import tell
@@ -83,3 +87,33 @@ async def test_a_process_that_lost_one_lease_goes_on_with_the_others(engine: Eng
     assert first.position == await owner.fetchval("SELECT position FROM checkpoint WHERE projection = 'thread_v1'")
     await owner.execute("UPDATE checkpoint SET lease_until = now() WHERE projection = 'thread_v1'")
     await eventually(lambda: _of(engine, "thread_v1").position == outcome.position, within=20)
+
+
+async def test_leases_that_are_lost_while_a_page_is_read_are_no_fault_of_an_event(
+    owner: Conn, make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await make_engine()
+    start = await tell(owner, started(ANN, BOB))
+    await eventually(lambda: {start} == {status.position for status in first.status()})
+    is_read, go_on = asyncio.Event(), asyncio.Event()
+    next_page = Feed.next
+
+    async def lingering(self: Feed, after: int, until: int, left_out: frozenset[int]) -> tuple[Sequence[Recorded], int]:
+        found = await next_page(self, after, until, left_out)
+        if found[0]:
+            is_read.set()
+            await go_on.wait()
+        return found
+
+    monkeypatch.setattr(Feed, "next", lingering)
+    with capture_logs() as lines:
+        end = await tell(owner, [posted(by=ANN) for _ in range(3)])
+        await is_read.wait()
+        await owner.execute(
+            "UPDATE checkpoint SET owner = 'elsewhere/1/new', epoch = epoch + 1, lease_until = 'infinity'"
+        )
+        await eventually(lambda: not any(status.mine for status in first.status()))
+        go_on.set()
+        await owner.execute("UPDATE checkpoint SET owner = '', lease_until = '-infinity'")
+        await eventually(lambda: {end} == {status.position for status in first.status() if status.mine})
+    assert [] == [line for line in lines if line["event"] in {"projection.stopped", "projection.retrying"}]

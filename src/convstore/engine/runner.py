@@ -183,7 +183,14 @@ class Runner:
         finds the event by halves, and stops before it with all that comes before taken in.
         """  # noqa: D205 - one sentence would not say it
         started = time.monotonic()
-        leases = [(member.projection, member.held) for member in group if member.held is not None]
+        # While the page was read, a look may have shown that somebody else carries one of them now; and one whose lease
+        # was had again since then may stand elsewhere.
+        after = page[0].position - 1 if page else position - 1
+        leased = [(member, held) for member in group if (held := member.held) is not None and held.position == after]
+        if not leased:
+            return
+        group = [member for member, _ in leased]
+        leases = [(member.projection, held) for member, held in leased]
         try:
             async with self._borrow() as conn:
                 await take_in(conn, leases, page, position)
