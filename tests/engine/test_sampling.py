@@ -15,6 +15,7 @@ from convstore.engine.sample import (
     choose_row,
     connect_to_sample,
     recount,
+    recount_within,
     sample,
     sample_some,
 )
@@ -188,11 +189,25 @@ async def test_counts_of_a_person_are_made_again(engine: Engine, store: Store, d
         await conn.close()
 
 
+async def test_counts_that_take_too_long_are_left_alone(engine: Engine, store: Store, dsn: str, owner: Conn) -> None:
+    await _talk(engine, store, owner)
+    inbox = load("inbox")
+    conn = await connect_to_sample(dsn)
+    try:
+        async with owner.transaction():
+            await owner.execute("LOCK TABLE inbox_v1")
+            assert await recount_within(conn, inbox, "inbox_count_v1", ANN, 0.01) is None
+        assert [] == await recount_within(conn, inbox, "inbox_count_v1", ANN, 20)
+    finally:
+        await conn.close()
+
+
 async def test_what_weighs_too_much_is_left_alone(engine: Engine, store: Store, dsn: str, owner: Conn) -> None:
     await _talk(engine, store, owner)
     conn = await connect_to_sample(dsn)
     try:
         assert await sample(conn, _HERE, limit=100) is None
+        assert [] == await sample(conn, _HERE, limit=100_000)
         assert await sample(conn, Place(0, Uid("Nowhere0001"))) is None
     finally:
         await conn.close()
