@@ -6,6 +6,8 @@ from collections.abc import Callable
 import pytest
 from people import ADMIN, CLERK, MC, MOBILE, SUPPORT, Answer, Client, MakeClient
 
+from convstore.database import connect
+
 KEY = {"Idempotency-Key": '"8e03978e-40d5-43dd-bc93-6894a57f9324"'}
 REUSED = (422, "This Idempotency-Key was used before, with another request.")
 
@@ -59,6 +61,21 @@ async def test_another_request_with_the_same_key_is_refused(client: Client) -> N
         "httpStatusCode"
     ) == "422"
     assert await client.events() == before
+
+
+async def test_a_new_conversation_does_not_come_twice_though_its_key_is_forgotten(client: Client) -> None:
+    """After a week, or in the store that the log has moved to (``convstore log export --with-secret``)."""
+    uid = (await client.as_admin.post(MC, json=document(MOBILE), headers=KEY)).uid
+    before = await client.events()
+    owner = await connect(client.dsn, role=None)
+    try:
+        await owner.execute("DELETE FROM idempotency_key")
+    finally:
+        await owner.close()
+
+    assert (await client.as_admin.post(MC, json=document(MOBILE), headers=KEY)).message == REUSED
+    assert await client.events() == before
+    assert (await client.as_admin.get(f"{MC}/{uid}")).status == 200
 
 
 async def test_a_refused_request_leaves_its_key_free(client: Client) -> None:

@@ -14,13 +14,14 @@ from test_chain import META
 from convstore.database import connect, open_pool
 from convstore.domain.access import HistoryViewed
 from convstore.domain.types import Attachment, Priority, Status
-from convstore.domain.uid import Uid, new_uid
-from convstore.errors import ArchiveDamaged, ConfigError, ImportRefused
+from convstore.domain.uid import Uid, derive_uid, new_uid
+from convstore.errors import ArchiveDamaged, ConfigError, ConversationExists, ImportRefused
 from convstore.log import importing
 from convstore.log.archive import Compression, compression_of
 from convstore.log.create import Facts, facts
 from convstore.log.export import Exported, Start, export, go_on
 from convstore.log.importing import Imported, check, import_
+from convstore.log.outcome import IdempotencyKey
 from convstore.log.pseudonyms import Pseudonyms
 from convstore.log.recorded import Meta
 from convstore.log.store import Store
@@ -380,6 +381,25 @@ async def test_a_store_that_moves_takes_its_id_and_secret_along(make_store: Make
     await imported(target, raw)
 
     assert await facts_of(source) == await facts_of(target)
+
+
+@pytest.mark.parametrize("partitions", [1, 3])
+async def test_a_keyed_conversation_that_is_sent_again_to_the_store_it_moved_to_does_not_come_twice(
+    make_store: MakeStore, partitions: int
+) -> None:
+    source, target = await make_store(), await make_store(partitions=partitions)
+    key = IdempotencyKey(ANN, "8e03978e-40d5-43dd-bc93-6894a57f9324", b"one")
+
+    async def send(dsn: str) -> None:
+        async with await open_pool(dsn, size=5) as pool, await Store.open(pool) as store:
+            uid = derive_uid(store.secret, ANN, key.key)
+            await store.submit([send_message(BOB, conversation=uid)], Meta(actor=ANN), key)
+
+    await send(source)
+    await execute(target, "UPDATE store SET value = md5(value) WHERE name IN ('id', 'secret')")
+    await imported(target, (await exported(source, identity=True))[0])
+    with pytest.raises(ConversationExists):
+        await send(target)
 
 
 async def facts_of(dsn: str) -> Facts:
