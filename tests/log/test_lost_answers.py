@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
 
 import asyncpg
 import pytest
+from structlog.testing import capture_logs
 
 from convstore.database import Conn, Pool, connect, open_pool
 from convstore.domain.uid import new_uid
@@ -20,6 +21,7 @@ from convstore.log.read import sql
 from convstore.log.recorded import Meta
 from convstore.log.store import Store
 from convstore.log.verify import verify
+from eventually import eventually
 from words import ANN, BOB, mark_read, reply, send_message
 
 META = Meta(actor=ANN)
@@ -254,3 +256,16 @@ async def test_whether_a_held_transaction_was_committed_is_asked_too(
         assert 4 == (await answer).position
         assert [4] == await read.heads(owner)
         assert 1 == store.counters()[0].reconnects
+
+
+async def test_a_store_whose_connections_were_lost_meanwhile_closes_without_a_word(dsn: str, owner: Conn) -> None:
+    async with await open_pool(dsn, size=4) as pool:
+        with capture_logs() as lines:
+            async with await Store.open(pool) as store:
+                await store.submit([send_message(BOB)], META)
+                await owner.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+                await eventually(lambda: pool.get_idle_size() == pool.get_size())
+        assert [] == [line for line in lines if line["event"] == "append.not_closed"]

@@ -73,8 +73,10 @@ class Link:
         """Give the connection back."""
         conn, self._conn = self._conn, None
         if conn is not None:
-            if conn.is_in_transaction():
-                conn.terminate()
+            # One that was lost while nothing was sent, the pool has taken back.
+            with contextlib.suppress(asyncpg.InterfaceError):
+                if conn.is_in_transaction():
+                    conn.terminate()
             await self._pool.release(conn, timeout=_CONNECT_TIMEOUT)
 
     async def _connected(self) -> Conn:
