@@ -1,5 +1,6 @@
 """A pool whose connections are lent thousands of times a second: each answer of the API borrows one for a moment."""
 
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -70,6 +71,11 @@ class Loan(_Context):
     def __init__(self, lender: ReaderPool, timeout: float | None) -> None:
         super().__init__(lender, timeout)
         self._lender = lender
+
+    def __await__(self) -> Generator[Any, None, _Lent]:
+        """Lend it until ``release``: one at hand as well, which asyncpg by itself would wait for."""
+        self.done = True
+        return self._lender.lend(self.timeout).__await__()
 
     async def __aenter__(self) -> _Lent:
         self._lent = await self._lender.lend(self.timeout)
