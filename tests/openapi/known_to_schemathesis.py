@@ -33,7 +33,7 @@ _document: dict[str, Any] = {}
 _calls: defaultdict[str, Iterator[int]] = defaultdict(itertools.count)
 _limits: defaultdict[str, Iterator[int]] = defaultdict(itertools.count)
 _names = itertools.count()
-_ALL_OF, _THEN_EVERY = 20, 7
+_ALL_OF, _THEN_EVERY = 12, 13
 _ADMIN, _MOBILE = (_basic_auth_str(username, "district") for username in ("admin", "mobile"))
 # Of the calls that can succeed, in turn; in what format, and who.
 _TURNS = (("application/json", _ADMIN), ("application/xml", _ADMIN), ("*/*", _MOBILE))
@@ -120,7 +120,7 @@ def _body(case: schemathesis.Case, number: int) -> Any:
         return by_type[case.media_type]
     if isinstance(case.body, list):
         return KNOWN["conversations"]
-    external = {"externalId": f"external {number}"} if path.endswith(("/system", "/validation")) else {}
+    external = {"externalId": f"{path} {number}"} if path.endswith(("/system", "/validation")) else {}
     return {**external, "subject": "From Schemathesis", "text": "Hello", "users": [{"id": KNOWN["users"][0]}]}
 
 
