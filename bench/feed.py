@@ -1,6 +1,7 @@
 """How long an event takes from the log to who follows it, and what a thousand idle followers cost.
 
-    python bench/feed.py [--rate 1000] [--seconds 10] [--followers 1000] [--readers 4] [--dsn OWNER]
+    python bench/feed.py [--rate 1000] [--seconds 10] [--followers 1000] [--readers 4] [--people 50]
+                         [--conversations 200] [--dsn OWNER]
 
 First so many follow the stream for a type of event that never comes: memory of the server, and transactions of the
 database, with them and without. Then another process appends so many events a second, and some readers take all of
@@ -28,7 +29,6 @@ from convstore.log.store import Store
 
 STREAM = "/api/messageConversations/events/stream?after=latest&types="
 _PATIENCE = 60.0
-_CONVERSATIONS = 200
 # Appended together, this many times a second.
 _TICKS = 100
 _TIME = re.compile(rb'"time":"([^"]+)"')
@@ -102,7 +102,7 @@ async def _per_second(owner: Conn, seconds: float) -> float:
 async def feed(dsn: str, running: Server, people: Sequence[UserId], args: argparse.Namespace) -> dict[str, Any]:
     """Append at a steady rate from this process, and see when the readers have it."""
     async with await open_pool(dsn) as pool, await Store.open(pool) as store:
-        uids = [new_uid() for _ in range(_CONVERSATIONS)]
+        uids = [new_uid() for _ in range(args.conversations)]
         meta = Meta(actor=people[0])
         actor = Actor(id=people[0])
         await asyncio.gather(
@@ -177,11 +177,13 @@ async def main() -> None:
     parser.add_argument("--followers", type=int, default=1_000, help="that wait for what never comes")
     parser.add_argument("--idle", type=float, default=5.0, help="how long they are looked at, in seconds")
     parser.add_argument("--readers", type=int, default=4, help="that take all events")
+    parser.add_argument("--people", type=int, default=50, help="whom the followers are; each has to log in once")
+    parser.add_argument("--conversations", type=int, default=200)
     parser.add_argument("--dsn", help="the owner's, of any database of a server; without it an embedded one, fsync on")
     args = parser.parse_args()
     async with fresh_store(args.dsn) as dsn:
         owner = await connect(dsn, role=None)
-        people = await add_people(owner, 50)
+        people = await add_people(owner, args.people)
         async with serving(dsn) as running:
             await log_in(running.port, range(1, len(people) + 1))
             waiting, facts = await idle(owner, running, args.followers, len(people), args.idle)

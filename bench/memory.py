@@ -1,6 +1,7 @@
 """How much memory a server takes that has caught up, taken replies, listed, counted, searched, had a large audience.
 
-    python bench/memory.py [--events 60000] [--participants 100000] [--seconds 4] [--dsn OWNER]
+    python bench/memory.py [--events 60000] [--participants 100000] [--people 20] [--conversations 1000]
+                           [--seconds 4] [--dsn OWNER]
 
 One process. It finds a log to catch up with when it starts; then people reply, list, count and search, and a superuser
 marks a conversation of very many as read for many of them and replies to it. The figure is the most it ever had.
@@ -24,8 +25,6 @@ from convstore.database import Conn, connect, open_pool
 from convstore.domain.uid import Uid, UserId
 from convstore.log.store import Store
 
-_PEOPLE = 20
-_CONVERSATIONS = 1_000
 _CLIENTS = 32
 _OK, _CREATED = 200, 201
 _PATIENCE = 600.0
@@ -45,11 +44,11 @@ _QUESTIONS = (
 )
 
 
-async def ask(at: Server, seconds: float) -> Load:
+async def ask(at: Server, people: int, seconds: float) -> Load:
     """Let everybody ask for lists, counts and searches."""
 
     def make(_client: int, number: int) -> bytes:
-        return request("GET", _QUESTIONS[number % len(_QUESTIONS)], random.randrange(_PEOPLE) + 1)  # noqa: S311 - no secret
+        return request("GET", _QUESTIONS[number % len(_QUESTIONS)], random.randrange(people) + 1)  # noqa: S311 - no secret
 
     return await load(at.port, _CLIENTS, seconds, make, _OK)
 
@@ -71,17 +70,17 @@ async def caught_up(owner: Conn) -> None:
             await asyncio.sleep(0.1)
 
 
-async def measure(dsn: str, owner: Conn, events: int, participants: int, seconds: float) -> dict[str, Any]:
+async def measure(dsn: str, owner: Conn, args: argparse.Namespace) -> dict[str, Any]:
     """Give what the server did, and what it had of memory after each part."""
-    people = await add_people(owner, _PEOPLE)
-    audience = everybody(participants)
+    people = await add_people(owner, args.people)
+    audience = everybody(args.participants)
     await owner.execute(
         "INSERT INTO account (id, username, first_name, surname, uuid)"
         " SELECT id, lower(id), 'First', 'Sur', gen_random_uuid() FROM unnest($1::text[]) AS n (id)",
         audience,
     )
-    await seed_log(owner, events, 1)
-    talks = await seed_talks(dsn, people, _CONVERSATIONS)
+    await seed_log(owner, args.events, 1)
+    talks = await seed_talks(dsn, people, args.conversations)
     async with await open_pool(dsn, size=4) as pool, await Store.open(pool) as store:
         uid = await start(store, audience)
     had: dict[str, int] = {}
@@ -92,17 +91,17 @@ async def measure(dsn: str, owner: Conn, events: int, participants: int, seconds
 
         await caught_up(owner)
         note("caught up")
-        await log_in(at.port, range(1, _PEOPLE + 1))
-        replies = await reply(at, talks, _CLIENTS, seconds)
+        await log_in(at.port, range(1, args.people + 1))
+        replies = await reply(at, talks, _CLIENTS, args.seconds)
         note("replies")
-        lists = await ask(at, seconds)
+        lists = await ask(at, args.people, args.seconds)
         note("lists")
-        marks = await read_for_many(at, uid, audience, seconds)
+        marks = await read_for_many(at, uid, audience, args.seconds)
         client = await Client.connect(at.port)
         answer = await client.ask(request("POST", f"{_API}/{uid}", 1, b"To all."))
         assert answer.status == _CREATED, answer
         listed = await client.ask(request("GET", f"{_API}/{uid}?fields=id,userMessages", 1))
-        assert participants < len(msgspec.json.decode(listed.body)["userMessages"])
+        assert args.participants < len(msgspec.json.decode(listed.body)["userMessages"])
         client.close()
         await caught_up(owner)
         note("large audience")
@@ -121,12 +120,14 @@ async def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--events", type=int, default=60_000)
     parser.add_argument("--participants", type=int, default=100_000)
+    parser.add_argument("--people", type=int, default=20)
+    parser.add_argument("--conversations", type=int, default=1_000)
     parser.add_argument("--seconds", type=float, default=4.0, help="for each kind of load")
     parser.add_argument("--dsn", help="the owner's, of any database of a server; without it an embedded one, fsync on")
     args = parser.parse_args()
     async with fresh_store(args.dsn) as dsn:
         owner = await connect(dsn, role=None)
-        facts = await measure(dsn, owner, args.events, args.participants, args.seconds)
+        facts = await measure(dsn, owner, args)
         report(bench="memory", participants=args.participants, **facts, **await server(owner))
         await owner.close()
 

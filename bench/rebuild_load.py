@@ -1,6 +1,7 @@
 """Rebuild every read model of a served store while people reply and read: what it takes, and what they notice.
 
-    python bench/rebuild_load.py [--events 60000] [--clients 8] [--seconds 4] [--dsn OWNER]
+    python bench/rebuild_load.py [--events 60000] [--clients 8] [--people 50] [--conversations 500]
+                                 [--seconds 4] [--dsn OWNER]
 
 The same load is measured for ``--seconds`` without a rebuild and then for as long as ``convstore rebuild --all`` takes,
 each reply followed by its author's list. Every answer must be right, none may show fewer messages than one before, and
@@ -77,8 +78,8 @@ async def measure(dsn: str, owner: Conn, arguments: argparse.Namespace) -> dict[
     """Use the server without a rebuild, then with one."""
     await seed_log(owner, arguments.events, 1)
     await catch_up(dsn, list(discover()))
-    people = await add_people(owner, 50)
-    talks = await seed(dsn, people, 500)
+    people = await add_people(owner, arguments.people)
+    talks = await seed(dsn, people, arguments.conversations)
     await catch_up(dsn, list(discover()))
     async with serving(dsn) as at:
         await log_in(at.port, range(1, len(people) + 1))
@@ -113,6 +114,8 @@ async def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--events", type=int, default=60_000)
     parser.add_argument("--clients", type=int, default=8)
+    parser.add_argument("--people", type=int, default=50)
+    parser.add_argument("--conversations", type=int, default=500)
     parser.add_argument("--seconds", type=float, default=4.0, help="without a rebuild")
     parser.add_argument("--dsn", help="the owner's, of any database of a server; without it an embedded one, fsync on")
     args = parser.parse_args()

@@ -12,6 +12,8 @@ import pytest
 BENCH = Path(__file__).parents[2] / "bench"
 TESTS = Path(__file__).parents[1]
 HELPERS = {"all", "common", "serving"}
+# Each of these people has to log in.
+FEW = ("--people", "5", "--conversations", "9")
 
 pytestmark = [
     pytest.mark.slow,
@@ -22,18 +24,18 @@ pytestmark = [
 @pytest.mark.parametrize(
     ("script", "arguments", "figure"),
     [
-        ("rebuild.py", ["--events", "2000"], "per_s"),
-        ("rebuild_load.py", ["--events", "2000", "--seconds", "0.5", "--clients", "2"], "rebuilt_per_s"),
+        ("rebuild.py", ["--events", "500"], "per_s"),
+        ("rebuild_load.py", [*("--events", "500", "--seconds", "0.3", "--clients", "2"), *FEW], "rebuilt_per_s"),
         ("mark_read.py", ["--participants", "500", "--readers", "100"], "large_to_small"),
         ("fan_out.py", ["--people", "20"], "to_20"),
-        ("unread.py", ["--unread", "200", "--seconds", "0.3"], "p99_ms"),
+        ("unread.py", ["--unread", "200", "--seconds", "0.1"], "p99_ms"),
         ("mark_all_read.py", ["--unread", "300", "--counts", "5"], "counts_p99_ms"),
-        ("poll.py", ["--conversations", "50", "--seconds", "0.3", "--followers", "5"], "poll_to_list"),
-        ("feed.py", ["--rate", "100", "--seconds", "0.3", "--followers", "5", "--idle", "0.1"], "lag_p99_ms"),
+        ("poll.py", ["--conversations", "50", "--seconds", "0.1", "--followers", "3"], "poll_to_list"),
+        ("feed.py", ["--rate", "100", "--seconds", "0.3", "--followers", "5", "--idle", "0.1", *FEW], "lag_p99_ms"),
         ("push.py", ["--events", "200", "--conversations", "20"], "pushed_per_s"),
-        ("reply.py", ["--conversations", "9", "--people", "5", "--seconds", "0.3", "--rounds", "1"], "per_s"),
+        ("reply.py", ["--seconds", "0.2", "--rounds", "1", *FEW], "per_s"),
         ("delivery.py", ["--people", "40"], "mails_per_s"),
-        ("memory.py", ["--events", "1000", "--participants", "200", "--seconds", "0.3"], "memory_mb"),
+        ("memory.py", ["--events", "500", "--participants", "200", "--seconds", "0.2", *FEW], "memory_mb"),
     ],
 )
 async def test_it_runs_and_prints_one_line(server: str, script: str, arguments: list[str], figure: str) -> None:

@@ -14,7 +14,7 @@ BENCH = Path(__file__).parents[2] / "bench"
 @pytest.mark.parametrize(
     ("script", "arguments"),
     [
-        ("list_inbox.py", ("--conversations", "500", "--seconds", "0.3", "--clients", "2")),
+        ("list_inbox.py", ("--conversations", "500", "--seconds", "0.1", "--clients", "2")),
         ("as_of.py", ("--conversations", "500", "--events", "200", "--rounds", "2")),
     ],
 )

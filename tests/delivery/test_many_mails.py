@@ -1,6 +1,6 @@
 """A message to very many: each person has exactly one final status, and none sees another's address.
 
-A thousand by default; ``CONVSTORE_TEST_MAILS=10000`` for as many.
+500 by default; ``CONVSTORE_TEST_MAILS=10000`` for as many.
 """
 
 import os
@@ -16,7 +16,7 @@ from convstore.database import Pool
 from eventually import eventually
 from seeding import people
 
-_MAILS = int(os.environ.get("CONVSTORE_TEST_MAILS", "1000"))
+_MAILS = int(os.environ.get("CONVSTORE_TEST_MAILS", "500"))
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ from convstore.embedded.folder import Folder
 from convstore.embedded.occupants import occupants
 from embedded.started import Start, Started
 
-ROUNDS = int(os.environ.get("CONVSTORE_KILL_ROUNDS", "5"))
+ROUNDS = int(os.environ.get("CONVSTORE_KILL_ROUNDS", "3"))
 MAJOR = os.environ.get("CONVSTORE_KILL_MAJOR")
 WRITERS = 4
 

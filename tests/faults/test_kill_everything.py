@@ -3,7 +3,7 @@
 Every writer sends replies under an Idempotency-Key of its own and, when the answer never comes, sends the same again.
 Afterwards each acknowledged command is in the log exactly once, by its key; the chain holds; read models equal a
 replay.
-``CONVSTORE_FAULT_ROUNDS`` makes it longer.
+``CONVSTORE_FAULT_ROUNDS`` says how often each of them, once by default.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ import pytest
 from convstore.embedded import attach
 from served import free_port
 
-ROUNDS = int(os.environ.get("CONVSTORE_FAULT_ROUNDS", "3"))
+ROUNDS = int(os.environ.get("CONVSTORE_FAULT_ROUNDS", "1"))
 WRITERS = 12
 _PATIENCE = 60.0  # seconds until a server that was killed must be answering again
 ADMIN = {"Authorization": aiohttp.encode_basic_auth("admin", "district")}
@@ -146,7 +146,7 @@ async def logged(dsn: str) -> collections.Counter[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120 + 60 * ROUNDS)
+@pytest.mark.timeout(120 + 180 * ROUNDS)
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_no_acknowledged_command_is_lost_or_applied_twice(
     tmp_path: Path, session: aiohttp.ClientSession, workers: int
@@ -158,14 +158,14 @@ async def test_no_acknowledged_command_is_lost_or_applied_twice(
         await server.ready(session)
         writers = Writers(server, session)
         tasks = [asyncio.create_task(writers.write()) for _ in range(WRITERS)]
-        for number in range(ROUNDS):
+        for kill in kinds * ROUNDS:
             before = len(writers.acknowledged)
             while len(writers.acknowledged) < before + 30:
                 assert not any(task.done() for task in tasks), [task for task in tasks if task.done()]
                 await asyncio.sleep(0.01)
             await asyncio.sleep(random.uniform(0.0, 0.3))
             assert writers.in_flight > 0
-            kinds[number % len(kinds)]()
+            kill()
             await server.ready(session)
         writers.stopping = True
         await asyncio.wait_for(asyncio.gather(*tasks), _PATIENCE)

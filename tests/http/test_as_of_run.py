@@ -19,7 +19,7 @@ async def test_with_rights_unchanged_everybody_sees_again_what_he_saw(
 ) -> None:
     client = await make_client(partitions=partitions)
     run = Run(client, seed, leaving=False)
-    await run.go(steps=60, looks=4)
+    await run.go(steps=60, looks=2)
 
     assert {200, 403} <= {kept.status for kept in run.kept}
     for kept in run.kept:
@@ -34,7 +34,7 @@ async def test_with_rights_unchanged_everybody_sees_again_what_he_saw(
 async def test_a_superuser_sees_what_anybody_saw_though_he_left_since(make_client: MakeClient, seed: int) -> None:
     client = await make_client(partitions=2)
     run = Run(client, seed, leaving=True)
-    await run.go(steps=60, looks=3)
+    await run.go(steps=60, looks=2)
 
     for kept in run.kept:
         answer = await ask(client.as_admin, kept.path, asOf=kept.cursor, user=PEOPLE[kept.who])

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from inbox_model import READER, Model, fill, in_order
 from people import CLERK, MC, MOBILE, Answer, Caller, Client
 
+from chance import examples
 from convstore.database import Pool, open_readers
 from convstore.errors import BadQuery
 from convstore.http.conversations import plan_conversations
@@ -87,7 +88,7 @@ async def walk(readers: Pool, size: int, *order: str, with_internal: bool = Fals
     return pages
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=examples(80), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(order=ORDERS, size=st.sampled_from([1, 7, 30, 59, 60, 61]), with_internal=st.booleans())
 async def test_walking_gives_each_conversation_once_in_the_order_of_the_list(
     model: Model, readers: Pool, order: list[str], size: int, *, with_internal: bool

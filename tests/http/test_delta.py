@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from people import CLERK, MC, MOBILE, Caller, Client, MakeClient
 
+from chance import examples
 from convstore.database import connect
 
 CHANGES = f"{MC}/changes"
@@ -91,7 +92,7 @@ async def store(make_client: MakeClient, request: pytest.FixtureRequest) -> Clie
 
 
 # A seed has nothing to shrink.
-@settings(deadline=None, phases=[Phase.generate], max_examples=10, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, phases=[Phase.generate], max_examples=examples(6), suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 2**32))
 async def test_a_list_and_its_changes_are_the_list_of_later(store: Client, seed: int) -> None:
     dice = random.Random(seed)

@@ -22,7 +22,7 @@ from convstore.log.recorded import Meta
 from eventually import eventually
 
 # CONTRIBUTING.md: how many events are written, and how often each consumer is killed meanwhile.
-EVENTS = int(os.environ.get("CONVSTORE_TEST_EVENTS", "1500"))
+EVENTS = int(os.environ.get("CONVSTORE_TEST_EVENTS", "900"))
 KILLS = max(3, EVENTS // 1500)
 SCRIPT = Path(__file__).parent / "consumer_process.py"
 PATIENCE = 60 + EVENTS / 100

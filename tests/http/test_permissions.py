@@ -355,10 +355,9 @@ async def stage(client: Client, tmp_path: Path, password_hash: str, request: pyt
 async def test_everybody_may_what_the_contract_says_and_no_more(stage: Stage, accept: str) -> None:
     wrong = []
     uid = await stage.conversation()
+    before = await stage.client.events()
     for row in ROWS:
         for kind in Kind:
-            before = await stage.client.events()
-
             answer = await row.ask(stage.by(kind), stage.uids[kind], uid, ACCEPT[accept])
 
             expected = row.expected(kind, stage.message_type, accept)
@@ -371,6 +370,7 @@ async def test_everybody_may_what_the_contract_says_and_no_more(stage: Stage, ac
                 if answer.status >= 400:
                     wrong.append(f"{kind.name} {row.name}: {answer.status}, and something happened")
                 uid = await stage.conversation()
+                before = await stage.client.events()
     assert not wrong, "\n".join(wrong)
 
 

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from inbox_model import READER, Model, fill, in_order, passes
 
+from chance import examples
 from convstore.database import Pool, open_readers
 from convstore.http.conversations import plan_conversations
 from convstore.http.query.fields import Field
@@ -230,7 +231,7 @@ QUERIES = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=examples(200), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(query=QUERIES, with_internal=st.booleans())
 async def test_lists_are_what_python_makes_of_the_same_data(
     model: Model, readers: Pool, query: Query, *, with_internal: bool

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from people import ADMIN, CLERK, FEEDBACK, FRIENDS, MC, MOBILE, SUPPORT, Client, MakeClient
 
+from chance import examples
 from convstore.directory.importing import import_files
 
 LISTS = (
@@ -125,7 +126,7 @@ async def store(make_client: MakeClient, request: pytest.FixtureRequest) -> Clie
 
 
 # A seed has nothing to shrink.
-@settings(deadline=None, phases=[Phase.generate], max_examples=5, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, phases=[Phase.generate], max_examples=examples(3), suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 2**32))
 async def test_nobody_is_told_that_nothing_changed_when_something_did(store: Client, tmp_path: Path, seed: int) -> None:
     dice = random.Random(seed)

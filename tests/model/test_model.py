@@ -47,7 +47,7 @@ from eventually import eventually
 from rebuilt import assert_rebuilt_equals_live
 from words import CID
 
-EXAMPLES = int(os.environ.get("CONVSTORE_MODEL_EXAMPLES", "12"))
+EXAMPLES = int(os.environ.get("CONVSTORE_MODEL_EXAMPLES", "8"))
 STEPS = int(os.environ.get("CONVSTORE_MODEL_STEPS", "50"))
 LOOK_EVERY = 6
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from stories import Story, cuts, stories
 
+from chance import examples
 from convstore.database import SERVER_ROLE, Conn, connect
 from convstore.domain.events import ConversationDeleted, MessagePosted, ParticipantRemoved
 from convstore.log.recorded import Recorded
@@ -19,7 +20,7 @@ from convstore.projections import discover
 Tables = dict[str, list[dict[str, Any]]]
 
 # Each example asks a few hundred statements of a database that others use too.
-_thorough = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+_thorough = settings(max_examples=examples(35), deadline=None, suppress_health_check=list(HealthCheck))
 
 
 class Models:
