@@ -371,6 +371,21 @@ async def test_nothing_that_was_imported_is_left_to_be_sent(make_store: MakeStor
         await conn.close()
 
 
+async def test_what_waits_to_be_sent_is_sent_though_the_file_of_all_of_it_is_imported(make_store: MakeStore) -> None:
+    store = await make_store()
+    await talked(store, 1)
+    await execute(store, "INSERT INTO delivery_checkpoint VALUES ('email', 0, 0, '')")
+
+    done = await imported(store, (await exported(store))[0])
+
+    assert done.events == done.found
+    conn = await connect(store, role=None)
+    try:
+        assert [0] == [row["position"] for row in await conn.fetch("SELECT position FROM delivery_checkpoint")]
+    finally:
+        await conn.close()
+
+
 async def test_a_store_that_moves_takes_its_id_and_secret_along(make_store: MakeStore) -> None:
     source, target = await make_store(), await make_store()
     await talked(source, 1)

@@ -101,12 +101,21 @@ def _gathered(batches: Iterable[list[CloudEvent]]) -> Iterator[list[CloudEvent]]
 class _Import:
     """One import at work. ``same``: the store has as many partitions as the file, and positions stay what they are."""
 
-    def __init__(self, conn: Conn, name: str, identity: Identity | None, targets: list[_Target], *, same: bool) -> None:
+    def __init__(
+        self,
+        conn: Conn,
+        name: str,
+        identity: Identity | None,
+        targets: list[_Target],
+        *,
+        begun: bool,
+        same: bool,
+    ) -> None:
         self._conn = conn
         self._name = name
         self._identity = identity
         self._targets = targets
-        self._begun = False
+        self._begun = begun
         self.same = same
         self.found = 0
 
@@ -131,7 +140,7 @@ class _Import:
             raise ImportRefused("The file begins within a log, and this store does not end there.")
         starts = began.positions if same else [0] * store.partitions
         targets = [_Target(head, start) for head, start in zip(heads, starts, strict=True)]
-        return cls(conn, name, began.identity, targets, same=same)
+        return cls(conn, name, began.identity, targets, begun=unfinished is not None, same=same)
 
     async def take(self, events: list[CloudEvent]) -> None:
         """Append these events, but for those that are there already, which must be the same.
@@ -153,13 +162,15 @@ class _Import:
             target.reached += len(here)
 
     async def finish(self) -> None:
-        """Give the store free, with nothing of this to be sent to anybody.
+        """Give the store free, with nothing of this to be sent to anybody; where all was there, leave it as it is.
 
         Raises:
             ImportRefused: the store holds more than the file.
         """
         if any(target.head > target.reached for target in self._targets):
             raise ImportRefused("The store holds more than the file: nothing was imported.")
+        if not self._begun:
+            return
         async with self._conn.transaction():
             await self._conn.execute(sql.forget_deliveries)
             await self._conn.execute(sql.move_subscriptions)
