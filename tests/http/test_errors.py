@@ -160,7 +160,13 @@ async def test_whoever_comes_at_a_bad_moment_is_told_when_to_come_again(
 
 
 @pytest.mark.parametrize(
-    "error", [ConnectionRefusedError(), asyncpg.CannotConnectNowError("x"), asyncpg.AdminShutdownError("x")]
+    "error",
+    [
+        ConnectionRefusedError(),
+        asyncpg.CannotConnectNowError("x"),
+        asyncpg.AdminShutdownError("x"),
+        asyncpg.InternalClientError("cannot switch to state 11; another operation (2) is in progress"),
+    ],
 )
 async def test_a_database_that_is_away_is_no_fault_of_the_request(
     client: Client, monkeypatch: pytest.MonkeyPatch, error: Exception

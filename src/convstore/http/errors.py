@@ -70,6 +70,8 @@ _UNREACHABLE = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
+    # What asyncpg says of a connection whose server has said farewell and not yet hung up (findings.md section 1.4).
+    asyncpg.InternalClientError,
     ConnectionError,
 )
 

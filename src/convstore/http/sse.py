@@ -124,7 +124,13 @@ async def _run(writer: "_Writer", stream: "_Stream", valid: float) -> None:
             await stream.follow(writer, valid)
         except ConvstoreError as error:
             await writer.end(str(error))
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (
+            OSError,
+            TimeoutError,
+            asyncpg.PostgresError,
+            asyncpg.InterfaceError,
+            asyncpg.InternalClientError,
+        ) as error:
             if writer.gone:
                 return
             log.warning("stream.broken", request_id=writer.request_id, error=type(error).__name__)
