@@ -23,7 +23,7 @@ GZIP: Final = "gzip"
 LEAST: Final = 1_024
 # What takes longer than a thread takes to be woken is not done between the requests of others.
 _IN_A_THREAD: Final = 64 * 1_024
-# Of 1 to 9. The second makes answers a third as long as the sixth at a sixth of its time, and 3 % longer.
+# Of 1 to 9. The sixth, zlib's own choice, makes a list of 50 an eighth shorter in three times as long.
 _LEVEL: Final = 2
 
 # RFC 1952 section 2.3: deflated, with a file name, of no time, written by a system that is not said.
