@@ -8,6 +8,7 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from convstore.config import without_password
+from convstore.faults import DATABASE_ERRORS
 from convstore.reader_pool import ReaderPool
 
 # A pool lends a proxy, which a type checker does not take for a connection. Only the checker's stubs are generic.
@@ -77,19 +78,20 @@ async def open_readers(dsn: str, *, size: int = 10, application: str = "convstor
         # Nobody waits longer for an answer; and a connection that he no longer waits for is somebody else's.
         statement_timeout=f"{LONGEST_READ_SECONDS}s",
     )
-    return await ReaderPool(
-        dsn,
-        min_size=min(2, size),
-        max_size=size,
-        max_queries=50_000,
-        # They stay open: else each time that one is lent and given back a timer is stopped and started.
-        max_inactive_connection_lifetime=0.0,
-        loop=None,
-        connection_class=asyncpg.Connection,
-        record_class=asyncpg.Record,
-        server_settings=chosen,
-        reset=_nothing_to_reset,
-    )
+    with _noting(dsn):
+        return await ReaderPool(
+            dsn,
+            min_size=min(2, size),
+            max_size=size,
+            max_queries=50_000,
+            # They stay open: else each time that one is lent and given back a timer is stopped and started.
+            max_inactive_connection_lifetime=0.0,
+            loop=None,
+            connection_class=asyncpg.Connection,
+            record_class=asyncpg.Record,
+            server_settings=chosen,
+            reset=_nothing_to_reset,
+        )
 
 
 @contextmanager
@@ -97,7 +99,7 @@ def _noting(dsn: str) -> Iterator[None]:
     """Note on whatever keeps a connection from being made where it should have led."""
     try:
         yield
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except DATABASE_ERRORS as error:
         error.add_note(without_password(dsn))
         raise
 

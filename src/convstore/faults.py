@@ -12,6 +12,12 @@ import asyncpg
 _TRANSIENT_CLASSES: Final = frozenset({"08", "40", "53", "55", "57", "58"})
 _READ_ONLY: Final = "25006"  # a standby that is not promoted yet
 
+DATABASE_ERRORS: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What a call of the database ends with when it does not succeed, be it the database's trouble or the call's.
+
+InternalClientError is what asyncpg says when the server's process was killed under it (findings.md section 1.4).
+"""
+
 
 def is_transient(error: BaseException) -> bool:
     """Tell whether the same work may succeed later, on a new connection if this one is gone. By SQLSTATE only."""
@@ -21,8 +27,7 @@ def is_transient(error: BaseException) -> bool:
     if isinstance(error, ValueError):
         # asyncpg's DataError is an InterfaceError too, but says that a parameter does not fit: it will not fit later.
         return False
-    # InternalClientError is what asyncpg says when the server's process was killed under it (findings.md section 1.4).
-    return isinstance(error, (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError))
+    return isinstance(error, DATABASE_ERRORS)
 
 
 def described(error: BaseException) -> str:

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import asyncpg
 import cyclopts
 from cyclopts import Parameter
 from cyclopts.config import Toml
@@ -19,6 +18,7 @@ from convstore.cli.loop import run
 from convstore.config import DEFAULT_FILE, ENVIRONMENT_PREFIX, Settings, Where, check_file
 from convstore.embedded import EmbeddedError
 from convstore.errors import ConfigError, ConvstoreError
+from convstore.faults import DATABASE_ERRORS
 from convstore.migrate import migrate as bring_up
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
@@ -99,7 +99,7 @@ def main(arguments: Annotated[list[str] | None, Parameter(show=False)] = None) -
         _fail(str(error), USAGE)
     except (ConvstoreError, EmbeddedError) as error:
         _fail(str(error), FAILED)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except DATABASE_ERRORS as error:
         _fail(_told(error), FAILED)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)

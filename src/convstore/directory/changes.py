@@ -8,10 +8,10 @@ import asyncio
 from collections.abc import Callable, Mapping
 from importlib.resources import files
 
-import asyncpg
 import structlog
 
 from convstore.database import Conn, Pool
+from convstore.faults import DATABASE_ERRORS
 from convstore.sql import Statements
 
 CHANNEL = "convstore_directory"
@@ -87,7 +87,7 @@ class Changes:
         while True:
             try:
                 await self._listen(listening)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as problem:
+            except DATABASE_ERRORS as problem:
                 if not listening.done():
                     raise
                 _log.warning("directory.listener_lost", problem=str(problem) or type(problem).__name__)

@@ -36,6 +36,7 @@ from convstore.embedded.identity import SAME, choose, hand_over
 from convstore.embedded.launch import __file__ as _launch_file
 from convstore.embedded.occupants import occupants
 from convstore.embedded.settings import DEFAULTS
+from convstore.faults import DATABASE_ERRORS
 
 log = structlog.get_logger(__name__)
 
@@ -369,7 +370,7 @@ class Cluster:
                     await conn.execute(f'CREATE DATABASE "{name}"')
             finally:
                 await conn.close()
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except DATABASE_ERRORS as error:
             raise self._failed(f"could not be used: {error}", written) from error
 
     def _failed(self, what: str, written: int) -> ServerFailed:

@@ -21,7 +21,7 @@ from convstore.engine.runner import Runner
 from convstore.engine.samples import Samples
 from convstore.engine.status import ProjectionStatus
 from convstore.errors import NotReady
-from convstore.faults import described
+from convstore.faults import DATABASE_ERRORS, described
 from convstore.projections import Projection, discover
 from convstore.waking import Signal
 
@@ -125,7 +125,7 @@ class Engine:
         for runner in self._runners:
             runner.finish()
         await self._finished(self._tasks[1:])
-        with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        with contextlib.suppress(*DATABASE_ERRORS):
             # If it fails, the leases run out.
             await self._pool.execute(sql.release, self.owner)
         self._listener.finish()

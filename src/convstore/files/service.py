@@ -43,6 +43,7 @@ from convstore.errors import (
     UidTaken,
     UnknownAttachment,
 )
+from convstore.faults import DATABASE_ERRORS
 from convstore.files.storage import Storage, new_key
 from convstore.sql import Statements
 
@@ -209,14 +210,14 @@ class Files:
         """Write down what became of a message. It is decided already: whoever cannot read it here asks the log."""
         try:
             await self.pool.execute(statement, ids, message_id)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except DATABASE_ERRORS as error:
             log.warning("attachments.not_noted", files=len(ids), message=message_id, error=type(error).__name__)
 
     async def _abandon(self, uid: Uid, key: str) -> None:
         """Forget an upload that broke off; if that fails too, the sweep does it."""
         try:
             await self.pool.execute(SQL.abandon, uid, key)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except DATABASE_ERRORS as error:
             log.warning("attachments.not_abandoned", file=uid, error=type(error).__name__)
 
     async def _again(self, upload: Upload, uid: Uid, bytes_read: "_Counted") -> StoredFile:

@@ -15,6 +15,7 @@ import structlog
 from msgspec import Struct
 
 from convstore.errors import ConvstoreError
+from convstore.faults import DATABASE_ERRORS
 from convstore.files.service import RESERVED_FOR, SQL, Files
 from convstore.projections import load
 
@@ -60,7 +61,7 @@ async def keep_sweeping(files: Files) -> None:
             if await files.pool.fetchval(SQL.due, _EVERY):
                 swept = await sweep(files)
                 log.info("attachments.swept", unused=swept.unused, deleted=swept.deleted, settled=swept.settled)
-        except (ConvstoreError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except (ConvstoreError, *DATABASE_ERRORS) as error:
             log.warning("attachments.not_swept", error=type(error).__name__)
 
 

@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Final
 
-import asyncpg
 import structlog
 from aiohttp import web
 from msgspec import Struct
@@ -18,6 +17,7 @@ from msgspec import Struct
 import convstore
 from convstore.backend import Backend
 from convstore.errors import NotReady
+from convstore.faults import DATABASE_ERRORS
 from convstore.http.errors import Problem
 from convstore.http.keys import BACKEND, CALLER
 from convstore.http.metrics import METRICS, known_heads
@@ -67,13 +67,7 @@ class Readiness:
         try:
             async with asyncio.timeout(_PATIENCE):
                 there = await self._backend.pool.fetchval(sql.checkpoints, self._names)
-        except (
-            OSError,
-            TimeoutError,
-            asyncpg.PostgresError,
-            asyncpg.InterfaceError,
-            asyncpg.InternalClientError,
-        ) as error:
+        except DATABASE_ERRORS as error:
             log.warning("server.not_ready", error=type(error).__name__)
             return False
         wanted = len(self._names) * self._backend.store.partitions

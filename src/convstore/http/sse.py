@@ -11,14 +11,13 @@ from asyncio import timeout
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
 
-import asyncpg
 import msgspec
 import structlog
 from aiohttp import web
 from msgspec import Struct
 
 from convstore.errors import ConvstoreError
-from convstore.faults import described
+from convstore.faults import DATABASE_ERRORS, described
 from convstore.http.drain import DRAIN, Drain
 from convstore.http.headers import complete
 from convstore.http.keys import REQUEST_ID
@@ -124,13 +123,7 @@ async def _run(writer: "_Writer", stream: "_Stream", valid: float) -> None:
             await stream.follow(writer, valid)
         except ConvstoreError as error:
             await writer.end(str(error))
-        except (
-            OSError,
-            TimeoutError,
-            asyncpg.PostgresError,
-            asyncpg.InterfaceError,
-            asyncpg.InternalClientError,
-        ) as error:
+        except DATABASE_ERRORS as error:
             if writer.gone:
                 return
             log.warning("stream.broken", request_id=writer.request_id, error=type(error).__name__)

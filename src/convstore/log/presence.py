@@ -8,12 +8,11 @@ import that has begun, and is not finished, is seen by every server, even by one
 import asyncio
 from typing import Final, Self
 
-import asyncpg
 import structlog
 
 from convstore.database import SERVER_ROLE, Conn, connect
 from convstore.errors import ConfigError
-from convstore.faults import described
+from convstore.faults import DATABASE_ERRORS, described
 from convstore.log.create import facts
 
 log = structlog.get_logger(__name__)
@@ -121,7 +120,7 @@ async def _leave(conn: Conn) -> None:
     try:
         async with asyncio.timeout(PATIENCE):
             await conn.execute("SELECT pg_advisory_unlock_shared($1)", _KEY)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except DATABASE_ERRORS as error:
         log.info("presence.left_silently", error=described(error))
     finally:
         conn.terminate()
